@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// Command core is the Go half of every plugin file, built as the one shared
+// object libedgewire.so.1 (buildmode c-shared). The plugin files are small C
+// fronts that open it; see plugins/front.c.
+package main
+
+/*
+#include <stdlib.h>
+*/
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/gst-edgewire/gst-edgewire/internal/gst"
+	"github.com/gst-edgewire/gst-edgewire/plugins/all"
+)
+
+func main() {}
+
+// edgewire_register registers the elements of the plugin called name into the
+// GstPlugin that is being loaded. It returns NULL, or what went wrong: text
+// that the caller frees.
+//
+//export edgewire_register
+func edgewire_register(plugin unsafe.Pointer, name *C.char) (problem *C.char) {
+	defer func() {
+		if v := recover(); v != nil {
+			problem = C.CString(fmt.Sprintf("panic while registering: %v", v))
+		}
+	}()
+	known, err := all.RegisterInto(gst.PluginFrom(plugin), C.GoString(name))
+	if err != nil {
+		return C.CString(err.Error())
+	}
+	if !known {
+		return C.CString("the core does not know this plugin: core and plugin files are of different versions")
+	}
+	return nil
+}

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// Package msgconv is the element msgconv, which turns what was detected in a
+// frame into messages. Interface mirrored: nvmsgconv of DeepStream 9.1.
+// Documentation: docs/msgconv.md.
+package msgconv
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gst-edgewire/gst-edgewire/internal/gst"
+	"github.com/gst-edgewire/gst-edgewire/internal/payloadmeta"
+	"github.com/gst-edgewire/gst-edgewire/pkg/event"
+	"github.com/gst-edgewire/gst-edgewire/pkg/payload"
+)
+
+var log = gst.NewCategory("msgconv", "metadata to messages")
+
+// The payload types of nvmsgconv.
+const (
+	typeDeepstream gst.Enum = 0
+	typeMinimal    gst.Enum = 1
+	typeProtobuf   gst.Enum = 2
+	typeReserved   gst.Enum = 256
+	typeCustom     gst.Enum = 257
+)
+
+var payloadTypes = &gst.EnumType{
+	Name: "EdgewireMsgConvPayloadType",
+	Values: []gst.EnumValue{
+		{Value: int32(typeDeepstream), Name: "DeepStream's full JSON schema, a message per object", Nick: "PAYLOAD_DEEPSTREAM"},
+		{Value: int32(typeMinimal), Name: "DeepStream's minimal JSON schema, a message per frame", Nick: "PAYLOAD_DEEPSTREAM_MINIMAL"},
+		{Value: int32(typeProtobuf), Name: "DeepStream's protobuf schema, a message per frame", Nick: "PAYLOAD_DEEPSTREAM_PROTOBUF"},
+		{Value: int32(typeReserved), Name: "Reserved; refused at start", Nick: "PAYLOAD_RESERVED"},
+		{Value: int32(typeCustom), Name: "A converter library's own schema (msg2p-lib)", Nick: "PAYLOAD_CUSTOM"},
+	},
+}
+
+// settings are the properties. A running stream works on the copy that Start
+// took; label-map and comp-id may change while it plays.
+type settings struct {
+	config, msg2pLib, debugDir, embeddingFilter string
+	labelMap, sensorID                          string
+	payloadType                                 gst.Enum
+	compID, frameInterval, sourceID, jsonIndent uint32
+	multiple, newAPI, dummy                     bool
+}
+
+type converter struct {
+	*gst.Element
+
+	mu      sync.Mutex // guards set
+	set     settings
+	changed atomic.Bool // set differs from what the stream works with
+
+	// Of the streaming thread, between Start and Stop.
+	cur           settings
+	labels        labelMap
+	encoder       *payload.Encoder
+	frame         event.Frame
+	roi           roiReader
+	debug         *debugWriter
+	count         uint64 // frames since Start
+	width, height int
+	jsonMode      bool
+	pending       []gst.Buffer // Generate mode: payloads that wait to be pushed
+}
+
+// Class describes the element.
+var Class = &gst.Class{
+	Name:     "EdgewireMsgConv",
+	Parent:   gst.ParentBaseTransform,
+	LongName: "Message Converter",
+	Klass:    "Filter/Metadata",
+	Description: "Turns what was detected in a frame into messages: attaches them to the buffer for msgbroker, " +
+		"or puts them out as application/json if downstream asks for it",
+	Author: "The gst-edgewire maintainers",
+	Pads: []gst.PadTemplate{
+		{Name: "sink", Direction: gst.PadSink, Presence: gst.PadAlways, Caps: "ANY"},
+		{Name: "src", Direction: gst.PadSrc, Presence: gst.PadAlways, Caps: "ANY"},
+	},
+	Properties: properties(),
+	Proto:      (*converter)(nil),
+	New: func(e *gst.Element) any {
+		e.SetInPlace()
+		return &converter{Element: e, set: settings{frameInterval: 30}}
+	},
+}
+
+// field makes getter and setter of a settings field, under the lock.
+func field[V any](f func(*settings) *V) (func(*converter) V, func(*converter, V)) {
+	return func(c *converter) V {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return *f(&c.set)
+		}, func(c *converter, v V) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			*f(&c.set) = v
+			c.changed.Store(true)
+		}
+}
+
+func stringProp(name, blurb string, flags gst.PropFlags, f func(*settings) *string) gst.Property {
+	get, set := field(f)
+	return gst.StringProp(name, blurb, "", flags, get, set)
+}
+
+func uintProp(name, blurb string, low, high, def uint32, flags gst.PropFlags, f func(*settings) *uint32) gst.Property {
+	get, set := field(f)
+	return gst.UintProp(name, blurb, low, high, def, flags, get, set)
+}
+
+func boolProp(name, blurb string, f func(*settings) *bool) gst.Property {
+	get, set := field(f)
+	return gst.BoolProp(name, blurb, false, gst.MutableReady, get, set)
+}
+
+func properties() []gst.Property {
+	getType, setType := field(func(s *settings) *gst.Enum { return &s.payloadType })
+	return []gst.Property{
+		stringProp("config", "File that describes sensors, places and analytics modules: a key file, or YAML or CSV by the ending .yml, .yaml or .csv. "+
+			"Without it the full schema has null in their place", gst.MutableReady, func(s *settings) *string { return &s.config }),
+		stringProp("msg2p-lib", "Converter library for a schema of one's own (not supported by this version: refused at start)",
+			gst.MutableReady, func(s *settings) *string { return &s.msg2pLib }),
+		gst.EnumProp("payload-type", "Schema of the messages", payloadTypes, typeDeepstream, gst.MutableReady, getType, setType),
+		uintProp("comp-id", "Convert only events of this component (0 = all), and mark the messages with it; msgbroker's comp-id selects by the mark",
+			0, math.MaxUint32, 0, gst.MutablePlaying, func(s *settings) *uint32 { return &s.compID }),
+		stringProp("debug-payload-dir", "Existing directory that gets a file per frame with its messages",
+			gst.MutableReady, func(s *settings) *string { return &s.debugDir }),
+		boolProp("multiple-payloads", "Ask the converter for several messages per event or frame; the built-in schemas have one either way",
+			func(s *settings) *bool { return &s.multiple }),
+		boolProp("msg2p-newapi", "Convert the detections of a frame as they are, every frame-interval frames (true), or as events, in every frame (false)",
+			func(s *settings) *bool { return &s.newAPI }),
+		uintProp("frame-interval", "With msg2p-newapi: convert each frame whose number is a multiple of this (1 = every frame)",
+			1, math.MaxUint32, 30, gst.MutableReady, func(s *settings) *uint32 { return &s.frameInterval }),
+		boolProp("dummy-payload", "With the minimal and protobuf schemas: a message also for a frame without events",
+			func(s *settings) *bool { return &s.dummy }),
+		stringProp("embedding-filter", "Labels whose embeddings are kept, for Sparse4D object lists (DeepStream metadata only)",
+			gst.MutableReady, func(s *settings) *string { return &s.embeddingFilter }),
+		stringProp("label-map", "Names for classes: LABEL=NAME or CLASS-NUMBER=NAME, separated by semicolons, as in face=person;1=car",
+			gst.MutablePlaying, func(s *settings) *string { return &s.labelMap }),
+		stringProp("sensor-id", "Id of the sensor in the messages, where config has no description of it",
+			gst.MutableReady, func(s *settings) *string { return &s.sensorID }),
+		uintProp("source-id", "Number of the source: which [sensorN], [placeN] and [analyticsN] of config describe it",
+			0, math.MaxInt32, 0, gst.MutableReady, func(s *settings) *uint32 { return &s.sourceID }),
+		uintProp("json-indent", "Blanks per level in JSON messages (0 = compact, on one line)",
+			0, 16, 0, gst.MutableReady, func(s *settings) *uint32 { return &s.jsonIndent }),
+	}
+}
+
+// Register registers the element factory msgconv.
+func Register(p gst.Plugin) error {
+	if err := payloadmeta.Register(); err != nil {
+		return err
+	}
+	return p.Register("msgconv", gst.RankNone, Class)
+}
+
+// SetCaps learns the picture's size, and whether downstream wants the payloads themselves.
+func (c *converter) SetCaps(in, out gst.Caps) bool {
+	c.width, _ = in.Int("width")
+	c.height, _ = in.Int("height")
+	c.jsonMode = isPayloadCaps(out) && !isPayloadCaps(in)
+	c.SetGenerate(c.jsonMode)
+	log.Log(gst.LevelDebug, c.Element, "caps %s, %s", in, map[bool]string{true: "messages as buffers", false: "messages as metas"}[c.jsonMode])
+	return true
+}
+
+func isPayloadCaps(c gst.Caps) bool {
+	return !c.IsAny() && c.Size() > 0 && (c.Name(0) == payloadJSON || c.Name(0) == payloadProtobuf)
+}
+
+const (
+	payloadJSON     = payload.ContentTypeJSON
+	payloadProtobuf = payload.ContentTypeProtobuf
+)
+
+// TransformCaps lets everything through, and offers messages beside it.
+func (c *converter) TransformCaps(from gst.PadDirection, caps gst.Caps) gst.Caps {
+	c.mu.Lock()
+	name := payloadJSON
+	if c.set.payloadType == typeProtobuf {
+		name = payloadProtobuf
+	}
+	c.mu.Unlock()
+	messages := gst.NewCaps(name)
+	if from == gst.PadSink {
+		return caps.Ref().Merge(messages)
+	}
+	defer messages.Unref()
+	if caps.CanIntersect(messages) {
+		return gst.NewCaps("ANY") // a message can be made of any media
+	}
+	return caps.Ref()
+}
+
+// TransformIP attaches the frame's messages to its buffer.
+func (c *converter) TransformIP(b gst.Buffer) gst.FlowReturn {
+	if !c.convert(b) {
+		return gst.FlowOK
+	}
+	return c.encode(func(p payload.Payload) bool {
+		return payloadmeta.Attach(b, &payloadmeta.Payload{
+			Data: p.Data, ContentType: p.ContentType, Key: p.SensorID,
+			TimestampMS: c.frame.Time.UnixMilli(), CompID: c.cur.compID,
+		})
+	})
+}
+
+// SubmitInput makes the frame's messages into buffers.
+func (c *converter) SubmitInput(b gst.Buffer) gst.FlowReturn {
+	defer b.Unref()
+	c.dropPending()
+	if !c.convert(b) {
+		return gst.FlowOK
+	}
+	return c.encode(func(p payload.Payload) bool {
+		out := gst.NewBuffer(p.Data)
+		out.SetTimes(b.PTS(), b.Duration())
+		c.pending = append(c.pending, out)
+		return true
+	})
+}
+
+// GenerateOutput gives the next message of the frame.
+func (c *converter) GenerateOutput() (gst.Buffer, gst.FlowReturn) {
+	if len(c.pending) == 0 {
+		return gst.Buffer{}, gst.FlowOK
+	}
+	b := c.pending[0]
+	c.pending = c.pending[1:]
+	return b, gst.FlowOK
+}
+
+func (c *converter) dropPending() {
+	for _, b := range c.pending {
+		b.Unref()
+	}
+	c.pending = c.pending[:0]
+}
+
+// convert fills c.frame from the buffer. It reports whether there may be a message to make.
+func (c *converter) convert(b gst.Buffer) bool {
+	c.refresh()
+	num := c.count
+	c.count++
+	f := &c.frame
+	f.Reset()
+	c.roi.read(b, f, c.labels)
+	if c.cur.newAPI {
+		if num%uint64(c.cur.frameInterval) != 0 {
+			return false
+		}
+	} else if len(f.Objects) == 0 && !c.cur.dummy {
+		return false
+	}
+	f.Num = num
+	f.Source = int(c.cur.sourceID)
+	f.SensorID = c.cur.sensorID
+	f.SourceWidth, f.SourceHeight = c.width, c.height
+	f.PipelineWidth, f.PipelineHeight = c.width, c.height
+	if pts := b.PTS(); pts != gst.ClockTimeNone && pts <= math.MaxInt64 {
+		f.PTS, f.HasPTS = time.Duration(pts), true
+	}
+	if f.Time.IsZero() {
+		f.Time = time.Now()
+	}
+	if !c.cur.newAPI {
+		f.EventsFromObjects()
+		f.EmitEmpty = c.cur.dummy && c.cur.payloadType != typeDeepstream
+	}
+	return true
+}
+
+// encode makes the messages of c.frame and gives each to take.
+func (c *converter) encode(take func(payload.Payload) bool) gst.FlowReturn {
+	lost := 0
+	err := c.encoder.Encode(&c.frame, func(p payload.Payload) {
+		if c.debug != nil {
+			c.debug.add(p.Data)
+		}
+		if !take(p) {
+			lost++
+		}
+	})
+	if c.debug != nil {
+		if err := c.debug.flush(c.frame.Time); err != nil {
+			c.Warning(gst.ResourceWrite, "msgconv: "+err.Error()+". debug-payload-dir is switched off until the next start.", "")
+			c.debug = nil
+		}
+	}
+	if err != nil {
+		c.Warning(gst.StreamEncode, "msgconv: frame "+itoa(c.frame.Num)+" gives no message: "+err.Error(), "")
+		return gst.FlowOK
+	}
+	if lost > 0 {
+		c.Error(gst.ResourceFailed, "msgconv: cannot attach a message to the buffer: no memory or the buffer is not writable", "")
+		return gst.FlowError
+	}
+	return gst.FlowOK
+}
+
+// refresh takes over properties that may change while the stream plays.
+func (c *converter) refresh() {
+	if !c.changed.Swap(false) {
+		return
+	}
+	c.mu.Lock()
+	want := c.set
+	c.mu.Unlock()
+	c.cur.compID = want.compID
+	if want.labelMap == c.cur.labelMap {
+		return
+	}
+	c.cur.labelMap = want.labelMap
+	labels, err := parseLabelMap(want.labelMap)
+	if err != nil {
+		c.Warning(gst.ResourceSettings, "msgconv: "+err.Error()+". The former label-map stays in force.", "")
+		return
+	}
+	c.labels = labels
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package msgconv
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gst-edgewire/gst-edgewire/internal/gst"
+	"github.com/gst-edgewire/gst-edgewire/pkg/dsconfig"
+	"github.com/gst-edgewire/gst-edgewire/pkg/payload"
+)
+
+// Start checks the properties and reads the configuration, READY to PAUSED.
+func (c *converter) Start() bool {
+	c.mu.Lock()
+	c.cur = c.set
+	c.changed.Store(false)
+	c.mu.Unlock()
+	c.count = 0
+	fail := func(code gst.ErrorCode, format string, args ...any) bool {
+		c.Error(code, "msgconv: "+fmt.Sprintf(format, args...), "")
+		return false
+	}
+	if c.cur.msg2pLib != "" || c.cur.payloadType == typeCustom {
+		return fail(gst.LibraryInit, "converter libraries (msg2p-lib=%q, payload-type=PAYLOAD_CUSTOM) are not supported by this version. "+
+			"Use one of the payload types PAYLOAD_DEEPSTREAM, PAYLOAD_DEEPSTREAM_MINIMAL and PAYLOAD_DEEPSTREAM_PROTOBUF.", c.cur.msg2pLib)
+	}
+	if c.cur.payloadType == typeReserved {
+		return fail(gst.LibrarySettings, "payload-type=PAYLOAD_RESERVED stands for no schema. "+
+			"Use PAYLOAD_DEEPSTREAM, PAYLOAD_DEEPSTREAM_MINIMAL or PAYLOAD_DEEPSTREAM_PROTOBUF.")
+	}
+	var err error
+	if c.labels, err = parseLabelMap(c.cur.labelMap); err != nil {
+		return fail(gst.ResourceSettings, "%v", err)
+	}
+	if c.debug, err = newDebugWriter(c.cur.debugDir); err != nil {
+		code := gst.ResourceWrite
+		if os.IsNotExist(err) {
+			code = gst.ResourceNotFound
+		}
+		return fail(code, "debug-payload-dir: %v. Name a directory that exists and may be written to, or leave the property out.", err)
+	}
+	options := payload.Options{Type: payload.Type(c.cur.payloadType), Indent: int(c.cur.jsonIndent), API: payload.APIEvent}
+	if c.cur.newAPI {
+		options.API = payload.APIFrame
+	}
+	if path := strings.TrimSpace(c.cur.config); path != "" {
+		static, warnings, err := dsconfig.Load(path)
+		if err != nil {
+			code := gst.ResourceSettings
+			if os.IsNotExist(err) {
+				code = gst.ResourceNotFound
+			}
+			return fail(code, "config: %v", err)
+		}
+		for _, w := range warnings {
+			c.Warning(gst.ResourceSettings, "msgconv: config: "+w.String(), "")
+		}
+		options.Static = static
+	}
+	if c.encoder, err = payload.New(options); err != nil {
+		return fail(gst.LibrarySettings, "%v", err)
+	}
+	return true
+}
+
+// Stop frees what Start made.
+func (c *converter) Stop() bool {
+	c.dropPending()
+	c.encoder, c.debug = nil, nil
+	c.SetGenerate(false)
+	return true
+}
+
+func itoa(n uint64) string { return strconv.FormatUint(n, 10) }
+
+// debugWriter writes a file per frame with all its payloads, each followed by
+// a blank and a newline, as the reference does. Unlike there, frames of the
+// same millisecond get files of their own.
+type debugWriter struct {
+	dir string
+	buf []byte
+}
+
+func newDebugWriter(dir string) (*debugWriter, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("%s is not a directory", dir)
+	}
+	probe, err := os.CreateTemp(dir, ".msgconv-*")
+	if err != nil {
+		return nil, err
+	}
+	probe.Close()
+	return &debugWriter{dir: dir}, os.Remove(probe.Name())
+}
+
+func (d *debugWriter) add(data []byte) {
+	d.buf = append(append(d.buf, data...), " \n"...)
+}
+
+func (d *debugWriter) flush(t time.Time) error {
+	if len(d.buf) == 0 {
+		return nil
+	}
+	defer func() { d.buf = d.buf[:0] }()
+	base := filepath.Join(d.dir, t.UTC().Format("2006-01-02T15:04:05.000Z"))
+	for n := 0; ; n++ {
+		name := base + ".txt"
+		if n > 0 {
+			name = base + "-" + strconv.Itoa(n) + ".txt"
+		}
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		if os.IsExist(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if _, err = f.Write(d.buf); err != nil {
+			f.Close()
+			return err
+		}
+		return f.Close()
+	}
+}
