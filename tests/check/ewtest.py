@@ -88,7 +88,8 @@ class Pipeline:
         return ret
 
     def play(self):
-        return self.state(Gst.State.PLAYING)
+        """Starts, without waiting for sinks that want a first buffer."""
+        return self.pipeline.set_state(Gst.State.PLAYING)
 
     def stop(self):
         self.pipeline.set_state(Gst.State.NULL)

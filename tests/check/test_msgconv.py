@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """msgconv on plain GStreamer: regions of interest become messages."""
+import ctypes
 import json
 import os
 import re
@@ -139,14 +140,17 @@ class Metas(unittest.TestCase):
                 self.assertEqual(a.extract_dup(0, a.get_size()), b.extract_dup(0, b.get_size()))
 
     def test_invalid_utf8_in_a_label_gives_valid_json(self):
-        # Python cannot make such a label: a program in C can, and msgconv must not pass it on.
-        s = Gst.Structure.new_from_string('detection, label=(string)"caf\\351"')
-        frame = rgb_frame(0)
-        roi = ewtest.GstVideo.buffer_add_video_region_of_interest_meta(frame, "x", 1, 2, 3, 4)
-        roi.add_param(s)
-        buffers, result = run("payload-type=1 msg2p-newapi=1 frame-interval=1", [frame])
-        json.loads(payload(buffers[0][0]))
-        self.assertEqual(result.errors, [])
+        # Python cannot make such a label, a program in C can: call what it would call.
+        video = ctypes.CDLL("libgstvideo-1.0.so.0")
+        add = video.gst_buffer_add_video_region_of_interest_meta
+        add.restype, add.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_char_p] + 4 * [ctypes.c_uint]
+        for schema in ("payload-type=1 msg2p-newapi=1 frame-interval=1", "payload-type=0", "payload-type=1"):
+            with self.subTest(schema=schema):
+                frame = rgb_frame(0)
+                self.assertTrue(add(hash(frame), b"caf\xe9 \xc3", 1, 2, 3, 4))
+                buffers, result = run(schema, [frame])
+                self.assertIn("caf\ufffd", json.dumps(json.loads(payload(buffers[0][0])), ensure_ascii=False))
+                self.assertEqual(result.errors, [])
 
 
 class Buffers(unittest.TestCase):
@@ -182,7 +186,8 @@ class Debug(unittest.TestCase):
             self.assertEqual(len(files), 5)
             for name in files:
                 self.assertRegex(name, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z(-\d+)?\.txt$")
-                text = open(os.path.join(d, name)).read()
+                with open(os.path.join(d, name)) as f:
+                    text = f.read()
                 self.assertEqual(len(re.findall(r"\} \n", text)), 2)
 
 

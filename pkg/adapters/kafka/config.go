@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package kafka
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gst-edgewire/gst-edgewire/internal/nearest"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
+	"github.com/gst-edgewire/gst-edgewire/pkg/dsconfig"
+)
+
+// group is the name of the section that DeepStream's adaptors read.
+const group = "message-broker"
+
+var knownKeys = []string{"proto-cfg", "producer-proto-cfg", "consumer-proto-cfg", "partition-key",
+	"consumer-group-id", "share-connection", "topic"}
+
+// fileConfig is what the [message-broker] group of a configuration file says.
+type fileConfig struct {
+	producer     []property // proto-cfg, then producer-proto-cfg
+	consumer     []property // consumer-proto-cfg
+	partitionKey string
+	topic        string
+}
+
+// loadConfig reads the file at path; "" means no file. What is unknown is an error when strict, else a
+// warning.
+func loadConfig(path string, strict bool, log func(adapters.LogEntry)) (fileConfig, error) {
+	var fc fileConfig
+	if path == "" {
+		return fc, nil
+	}
+	kf, err := dsconfig.ParseKeyFile(path)
+	if err != nil {
+		return fc, err
+	}
+	warn := func(w dsconfig.Warning) error {
+		if strict {
+			return w.Error()
+		}
+		log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "kafka", Text: w.String()})
+		return nil
+	}
+	for _, w := range kf.Warnings {
+		log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "kafka", Text: w.String()})
+	}
+	g := kf.Group(group)
+	if g == nil {
+		remedy := "write [" + group + "] above the keys"
+		if n, ok := nearest.Of(group, kf.GroupNames()); ok {
+			remedy = "rename [" + n + "] to [" + group + "]"
+		}
+		return fc, warn(dsconfig.Warning{File: path, Cause: "there is no [" + group + "] group", Remedy: remedy})
+	}
+	for _, e := range g.Entries {
+		if !slices.Contains(knownKeys, e.Key) {
+			if err := warn(unknownKey(e)); err != nil {
+				return fc, err
+			}
+		}
+	}
+	for _, key := range []string{"proto-cfg", "producer-proto-cfg", "consumer-proto-cfg"} {
+		e, ok := g.Get(key)
+		if !ok {
+			continue
+		}
+		props, err := parseProtoCfg(path, e)
+		if err != nil {
+			return fc, err
+		}
+		if key == "consumer-proto-cfg" {
+			fc.consumer = props
+		} else {
+			fc.producer = append(fc.producer, props...)
+		}
+	}
+	if e, ok := g.Get("share-connection"); ok {
+		if _, err := e.Bool(); err != nil {
+			return fc, err
+		}
+	}
+	if e, ok := g.Get("partition-key"); ok {
+		if fc.partitionKey, err = e.Text(); err != nil {
+			return fc, err
+		}
+		fc.partitionKey = unquote(fc.partitionKey)
+	}
+	if e, ok := g.Get("topic"); ok {
+		if fc.topic, err = e.Text(); err != nil {
+			return fc, err
+		}
+		fc.topic = unquote(fc.topic)
+		if fc.topic != "" {
+			if err := checkTopic(fc.topic); err != nil {
+				return fc, e.Errorf("correct the name", "%v", err)
+			}
+		}
+	}
+	return fc, nil
+}
+
+// unknownKey words the warning about a key that the group does not have.
+func unknownKey(e dsconfig.Entry) dsconfig.Warning {
+	if slices.Contains(knownOptions(), e.Key) {
+		return e.Warn("this is an option of librdkafka, not a key of the group",
+			`write it inside proto-cfg, such as proto-cfg = "`+e.Key+`=…"`)
+	}
+	if n, ok := nearest.Of(e.Key, knownKeys); ok {
+		return e.Warn("unknown key", "did you mean "+n+"?")
+	}
+	return e.Warn("unknown key", "remove it; known are "+strings.Join(knownKeys, ", "))
+}
+
+// parseProtoCfg reads k=v;k=v, with or without quotes around the whole. \; stands for a semicolon inside
+// a value, \\ for a backslash, \n for a line break.
+func parseProtoCfg(path string, e dsconfig.Entry) ([]property, error) {
+	text := strings.TrimSpace(e.Raw)
+	if strings.HasPrefix(text, `"`) != strings.HasSuffix(text, `"`) || text == `"` {
+		return nil, e.Errorf(`write `+e.Key+` = "option=value;option=value"`, "a quotation mark is missing")
+	}
+	text = unquote(text)
+	where := fmt.Sprintf("%s:%d: [%s] %s", path, e.Line, group, e.Key)
+	var props []property
+	for i, item := range splitItems(text) {
+		if strings.TrimSpace(item) == "" {
+			continue
+		}
+		name, value, found := strings.Cut(item, "=")
+		name = strings.TrimSpace(name)
+		if !found || name == "" {
+			// The text is not shown: it may be the rest of a password that holds a semicolon.
+			return nil, e.Errorf(`write option=value; a semicolon inside a value is written \;`, "item %d has no option=value", i+1)
+		}
+		props = append(props, property{name: name, value: strings.TrimSpace(value), where: where})
+	}
+	return props, nil
+}
+
+// splitItems splits at semicolons and resolves the escapes.
+func splitItems(s string) []string {
+	var items []string
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s) && strings.IndexByte(`;\n`, s[i+1]) >= 0:
+			i++
+			if s[i] == 'n' {
+				b.WriteByte('\n')
+			} else {
+				b.WriteByte(s[i])
+			}
+		case s[i] == ';':
+			items = append(items, b.String())
+			b.Reset()
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return append(items, b.String())
+}
+
+func unquote(s string) string {
+	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' {
+		return s[1 : len(s)-1]
+	}
+	return s
+}

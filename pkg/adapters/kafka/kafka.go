@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// Package kafka carries messages to Apache Kafka and what speaks its protocol, through librdkafka.
+//
+// One call into C produces a whole batch, one goroutine per connection collects delivery reports in
+// batches; librdkafka's threads never enter Go. With the build tag dynamic the package links the private
+// librdkafka of the shared core, otherwise the static one that the module confluent-kafka-go carries.
+//
+// Unless proto-cfg says otherwise the producer is idempotent (enable.idempotence=true, acks=all) and
+// retries for ever (message.timeout.ms=0), so that an outage neither loses nor doubles nor reorders
+// messages; linger.ms is 5, batch.size 262144 bytes, reconnect.backoff.max.ms 3000 and client.id
+// gst-edgewire.
+package kafka
+
+// #include <stdlib.h>
+// #include "shim.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
+)
+
+func init() { adapters.Register(adapter{}) }
+
+type adapter struct{}
+
+// Name is "kafka".
+func (adapter) Name() string { return "kafka" }
+
+// Capabilities of Kafka: all of them.
+func (adapter) Capabilities() adapters.Capabilities {
+	return adapters.Capabilities{Keys: true, Timestamps: true, Acknowledged: true}
+}
+
+// Version is that of the librdkafka in use, such as 2.15.1.
+func Version() string { return C.GoString(C.rd_kafka_version_str()) }
+
+// Open checks the connection string, the configuration file, every librdkafka option and the files that
+// they name, and starts to connect in the background.
+func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, error) {
+	cs, err := parseConnStr(cfg.ConnStr)
+	if err != nil {
+		return nil, err
+	}
+	fc, err := loadConfig(cfg.ConfigPath, cfg.Strict, sink.Log)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkConsumer(fc.consumer, cfg.Strict, sink.Log); err != nil {
+		return nil, err
+	}
+	rc, err := buildProducer(cs.servers, fc.producer, cfg, sink.Log)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{sink: sink, secrets: rc.secrets, maxBytes: rc.get("message.max.bytes"),
+		propagation: rc.get("topic.metadata.propagation.max.ms"),
+		info:        adapters.Info{Host: rc.get("bootstrap.servers"), Topic: cs.topic, PartitionKey: fc.partitionKey},
+		topics:      map[string]bool{}, explained: map[failure]error{}}
+	if c.info.Topic == "" {
+		c.info.Topic = fc.topic
+	}
+	if c.info.Host == "" {
+		c.info.Host = rc.get("metadata.broker.list")
+	}
+	var errstr [1024]C.char
+	c.p = C.ew_producer_new(rc.take(), &errstr[0], C.size_t(len(errstr)))
+	if c.p == nil {
+		return nil, newError(maskSecrets(C.GoString(&errstr[0]), c.secrets))
+	}
+	c.start()
+	return c, nil
+}
+
+// fatalError is what Publish returns on a producer that librdkafka has given up.
+func fatalError(reason string) error {
+	if reason == "" {
+		return errors.New("the producer failed for good; open a new connection")
+	}
+	return fmt.Errorf("the producer failed for good: %s; open a new connection", reason)
+}

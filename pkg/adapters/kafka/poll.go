@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package kafka
+
+// #include <stdlib.h>
+// #include "shim.h"
+import "C"
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
+)
+
+const (
+	// While there is no connection one question waits at librdkafka and is answered as soon as there is.
+	waitingProbe = time.Minute
+	// After an error on a standing connection the cluster has this long to show that it is still there.
+	verifyingProbe = 1500 * time.Millisecond
+)
+
+// A poller is the state of the one goroutine that collects what librdkafka reports.
+type poller struct {
+	*conn
+	state     adapters.State
+	reason    string // why there is no connection
+	code      int
+	probing   bool // a question about the cluster is under way
+	verifying bool // it was asked after an error on a standing connection
+	allDown   bool // librdkafka says that it has no connection at all
+	results   []C.ew_result
+	out       []adapters.Result
+}
+
+func (c *conn) poll() {
+	p := poller{conn: c, state: adapters.Connecting, results: make([]C.ew_result, resultsAtOnce),
+		out: make([]adapters.Result, 0, resultsAtOnce)}
+	var ev C.ew_event
+	p.probe(waitingProbe)
+	for !c.closing.Load() {
+		C.ew_poll(c.p, C.int(pollTimeout/time.Millisecond), &p.results[0], resultsAtOnce, &ev)
+		switch ev.kind {
+		case C.EW_RESULTS:
+			p.report(p.results[:ev.results])
+		case C.EW_ERROR:
+			p.trouble(int(ev.err), ev.fatal != 0, p.text(&ev))
+		case C.EW_LOG:
+			p.log(int(ev.level), C.GoString(&ev.facility[0]), p.text(&ev))
+		case C.EW_CLUSTER:
+			p.probed(int(ev.err), p.text(&ev))
+		case C.EW_TOPICS:
+			p.unknownTopics(strings.Fields(p.text(&ev)))
+		}
+		p.checkTopics()
+	}
+}
+
+func (p *poller) text(ev *C.ew_event) string { return maskSecrets(C.GoString(&ev.text[0]), p.secrets) }
+
+// report passes delivery reports on. After a fatal error what librdkafka throws away is not refused: it
+// is for the next producer to send.
+func (p *poller) report(results []C.ew_result) {
+	p.out = p.out[:0]
+	for i := range results {
+		r := &results[i]
+		if r.err == 0 {
+			p.out = append(p.out, adapters.Result{Seq: uint64(r.seq)})
+			continue
+		}
+		if p.fatal.Load() == nil {
+			if reason := p.fatalReason(); reason != "" {
+				p.fail(reason)
+			}
+		}
+		if p.fatal.Load() != nil {
+			continue
+		}
+		topic := C.GoString(C.ew_topic_name(p.p, r.topic))
+		err := p.explain(failure{code: int(r.err), topic: topic, size: uint64(r.size)})
+		p.out = append(p.out, adapters.Result{Seq: uint64(r.seq), Err: err})
+	}
+	if len(p.out) == 0 {
+		return
+	}
+	p.done.Add(uint64(len(p.out)))
+	p.sink.Done(p.out)
+	for i := range p.out {
+		if p.out[i].Err == nil { // an acknowledgement is the best proof of a connection
+			if p.state != adapters.Connected {
+				p.connected()
+			}
+			break
+		}
+	}
+}
+
+// trouble weighs an error that belongs to no message.
+func (p *poller) trouble(code int, fatal bool, text string) {
+	switch {
+	case fatal || code == C.EW_ERR_FATAL:
+		reason := p.fatalReason()
+		if reason == "" {
+			reason = text
+		}
+		p.fail(reason)
+		return
+	case code == C.EW_ERR_ALL_BROKERS_DOWN:
+		p.allDown = true
+	case code == C.EW_ERR_TRANSPORT || code == C.EW_ERR_RESOLVE || code == C.EW_ERR_SSL ||
+		code == C.EW_ERR_AUTHENTICATION || code == C.EW_ERR_SASL_AUTHENTICATION_FAILED || code == C.EW_ERR_TIMED_OUT:
+		reason := connectReason(code, text)
+		fresh := code != p.code || p.state == adapters.Connected
+		p.code, p.reason = code, reason
+		// A new attempt that fails while nothing else is up settles it; a connection that breaks may be
+		// one of several, or idle.
+		refused := strings.Contains(text, "failed: ") || code != C.EW_ERR_TRANSPORT
+		if p.state != adapters.Connected || (p.allDown && refused) {
+			p.disconnected(fresh)
+			return
+		}
+	default:
+		p.sink.Log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "kafka", Text: p.info.Host + ": " + text})
+		return
+	}
+	if p.state == adapters.Connected && !p.verifying {
+		p.verifying = true
+		p.probe(verifyingProbe)
+	}
+}
+
+// probe asks for the cluster's description; the answer arrives as an event.
+func (p *poller) probe(timeout time.Duration) {
+	if p.probing {
+		return
+	}
+	if C.ew_describe_cluster(p.p, C.int(timeout/time.Millisecond)) == 0 {
+		p.probing = true
+	}
+}
+
+// probed takes the answer, or its absence.
+func (p *poller) probed(code int, text string) {
+	p.probing = false
+	verifying := p.verifying
+	p.verifying = false
+	if code == 0 {
+		p.connected()
+		return
+	}
+	if p.reason == "" {
+		p.code, p.reason = code, connectReason(code, text)
+	}
+	if verifying || p.state != adapters.Connected {
+		p.disconnected(p.state != adapters.Disconnected)
+	}
+}
+
+func (p *poller) connected() {
+	p.reason, p.code, p.allDown = "", 0, false
+	if p.state == adapters.Connected || p.fatal.Load() != nil {
+		return
+	}
+	p.state = adapters.Connected
+	p.sink.State(adapters.StateEvent{State: adapters.Connected, Host: p.info.Host, Time: time.Now()})
+}
+
+// disconnected tells the state when it is new, and keeps a question waiting for the server's return.
+func (p *poller) disconnected(fresh bool) {
+	p.verifying = false
+	if p.fatal.Load() == nil && (fresh || p.state != adapters.Disconnected) {
+		p.state = adapters.Disconnected
+		p.sink.State(adapters.StateEvent{State: adapters.Disconnected, Host: p.info.Host, Reason: p.reason, Time: time.Now()})
+	}
+	p.probe(waitingProbe)
+}
+
+// log passes a line of librdkafka on. What a state change tells already is only debugging output.
+func (p *poller) log(level int, facility, text string) {
+	l := adapters.LogDebug
+	switch {
+	case facility == "FAIL" || facility == "ERROR":
+	case level <= 3:
+		l = adapters.LogError
+	case level == 4:
+		l = adapters.LogWarning
+	case level <= 6:
+		l = adapters.LogInfo
+	}
+	p.sink.Log(adapters.LogEntry{Level: l, Facility: facility, Text: text})
+}
+
+// checkTopics asks once for each new topic whether it exists, when the broker has had time to create it.
+func (p *poller) checkTopics() {
+	if p.state != adapters.Connected {
+		return
+	}
+	var due []string
+	p.mu.Lock()
+	keep := p.watch[:0]
+	for _, w := range p.watch {
+		if time.Since(w.since) < topicGraceTime {
+			keep = append(keep, w)
+		} else {
+			due = append(due, w.name)
+		}
+	}
+	p.watch = keep
+	p.mu.Unlock()
+	if len(due) == 0 {
+		return
+	}
+	array := C.calloc(C.size_t(len(due)), C.size_t(unsafe.Sizeof((*C.char)(nil))))
+	if array == nil {
+		return
+	}
+	defer C.free(array)
+	names := unsafe.Slice((**C.char)(array), len(due))
+	for i, n := range due {
+		names[i] = C.CString(n)
+		defer C.free(unsafe.Pointer(names[i]))
+	}
+	C.ew_describe_topics(p.p, &names[0], C.size_t(len(due)), C.int(10_000))
+}
+
+func (p *poller) unknownTopics(names []string) {
+	for _, n := range names {
+		p.sink.Log(adapters.LogEntry{Level: adapters.LogError, Facility: "kafka", Text: fmt.Sprintf(
+			"topic %s on %s: the topic does not exist and the broker did not create it; its messages wait for %s ms and are "+
+				"refused then; create the topic, correct its name, or set auto.create.topics.enable=true on the broker",
+			n, p.info.Host, p.propagation)})
+	}
+}

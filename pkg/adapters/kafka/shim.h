@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Batches across the language border: one call produces a batch, one call collects many reports. */
+#ifndef EW_SHIM_H
+#define EW_SHIM_H
+
+#include "rdkafka_abi.h"
+
+/* The same layout as adapters.Record in Go, which the Go side asserts. */
+typedef struct {
+	uint64_t seq;
+	int64_t timestamp_ms;
+	uint32_t topic, topic_len, key, key_len, payload, payload_len;
+} ew_record;
+
+/* The final word on one message: err is a rd_kafka_resp_err_t. */
+typedef struct {
+	uint64_t seq;
+	int32_t err;
+	int32_t topic;  /* of a failed message: a number for ew_topic_name; else -1 */
+	uint64_t size;  /* of the payload, in bytes */
+} ew_result;
+
+enum { EW_NOTHING = 0, EW_RESULTS, EW_ERROR, EW_LOG, EW_CLUSTER, EW_TOPICS };
+
+/* Names and texts are cut to what fits and always end in NUL. */
+typedef struct {
+	int kind; /* EW_NOTHING … */
+	int err;
+	int fatal;
+	int level; /* syslog level of a log line */
+	size_t results;
+	size_t unknown; /* EW_TOPICS: how many of the topics asked for do not exist … */
+	char facility[64];
+	char text[4096]; /* … and their names, one a line */
+} ew_event;
+
+typedef struct ew_producer ew_producer;
+
+/* Takes conf over, also when it fails: then NULL is returned and errstr says why. */
+ew_producer *ew_producer_new(rd_kafka_conf_t *conf, char *errstr, size_t size);
+void ew_producer_destroy(ew_producer *p);
+
+/*
+ * Produces records from index from on and returns how many were taken. Messages that are refused for
+ * good count as taken and are listed in failed, which has room for count - from. *stop is 0, or the
+ * error for which the rest was left: EW_ERR_QUEUE_FULL or EW_ERR_FATAL. *topics grows with each topic
+ * that this producer had not seen.
+ */
+size_t ew_produce(ew_producer *p, const char *data, const ew_record *records, size_t from, size_t count,
+	ew_result *failed, size_t *nfailed, int *stop, size_t *topics);
+
+/* Waits up to timeout_ms for something to report and describes it in event. */
+void ew_poll(ew_producer *p, int timeout_ms, ew_result *results, size_t capacity, ew_event *event);
+void ew_wake(ew_producer *p);
+
+/* Ask the cluster, without waiting; the answer is an event. Zero on success. */
+int ew_describe_cluster(ew_producer *p, int timeout_ms);
+int ew_describe_topics(ew_producer *p, const char **names, size_t count, int timeout_ms);
+
+/* Gives up all messages; their reports say EW_ERR_PURGE_QUEUE or EW_ERR_PURGE_INFLIGHT. */
+void ew_purge(ew_producer *p);
+int ew_pending(ew_producer *p);
+int ew_fatal(ew_producer *p, char *errstr, size_t size);
+int ew_test_fatal(ew_producer *p, const char *reason);
+/* By the goroutine that polls. The name lives as long as p. */
+const char *ew_topic_name(ew_producer *p, int32_t topic);
+
+#endif

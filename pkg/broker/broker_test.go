@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/adaptertest"
+)
+
+// dial connects to a fake server.
+func dial(t testing.TB, f *adaptertest.Fake, opts Options) *Connection {
+	t.Helper()
+	if opts.ConnStr == "" {
+		opts.ConnStr = "fake;1;events"
+	}
+	c, err := connect(opts, f, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(canceled()) })
+	return c
+}
+
+func canceled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+func soon(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func publish(t testing.TB, c *Connection, n int) {
+	t.Helper()
+	for i := range n {
+		if err := c.Publish(Message{Payload: fmt.Appendf(nil, "%06d", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// payloads are what the fake server has received, as one string.
+func payloads(f *adaptertest.Fake) string {
+	var b strings.Builder
+	for _, m := range f.Received() {
+		b.Write(m.Payload)
+		b.WriteByte(' ')
+	}
+	return b.String()
+}
+
+func sequence(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "%06d ", i)
+	}
+	return b.String()
+}
+
+func TestPublishAndDrain(t *testing.T) {
+	f := &adaptertest.Fake{Capacity: 7} // far less than is published: the queue must wait for room
+	c := dial(t, f, Options{})
+	publish(t, c, 5000)
+	r := c.Drain(soon(t))
+	if r.Remaining != 0 || payloads(f) != sequence(5000) {
+		t.Fatalf("%+v, %d received", r, len(f.Received()))
+	}
+	s := c.Stats()
+	if s.Accepted != 5000 || s.Sent != 5000 || s.Acknowledged != 5000 || s.Failed != 0 || s.Dropped != 0 ||
+		s.Queued != 0 || s.InFlight != 0 || s.Bytes != 30000 || s.QueuedBytes != 0 || s.State != StateConnected || s.Adapter != "fake" {
+		t.Errorf("%+v", s)
+	}
+	m := f.Received()[0]
+	if m.Topic != "events" || time.Since(time.UnixMilli(m.TimestampMS)).Abs() > time.Minute {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestTopics(t *testing.T) {
+	f := &adaptertest.Fake{}
+	c := dial(t, f, Options{ConnStr: "fake;1"})
+	if err := c.Publish(Message{Payload: []byte("x")}); !errors.Is(err, ErrNoTopic) {
+		t.Errorf("no topic: %v", err)
+	}
+	d := dial(t, f, Options{ConnStr: "fake;1;a", Topic: "b"})
+	if d.DefaultTopic() != "b" {
+		t.Error("the option wins over the connection string")
+	}
+	for _, topic := range []string{"", "c", "c", "d"} {
+		if err := d.Publish(Message{Topic: topic, Key: []byte("k")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.Drain(soon(t))
+	got := ""
+	for _, m := range f.Received() {
+		got += m.Topic + string(m.Key)
+	}
+	if got != "bkckckdk" {
+		t.Errorf("topics and keys %s", got)
+	}
+}
+
+func TestBounds(t *testing.T) {
+	f := &adaptertest.Fake{}
+	f.Down(true)
+	var mu sync.Mutex
+	var reports []DropReport
+	c := dial(t, f, Options{MaxMessages: 10, MaxBytes: 1000, OnDropped: func(r DropReport) {
+		mu.Lock()
+		reports = append(reports, r)
+		mu.Unlock()
+	}})
+	publish(t, c, 10)
+	for range 500 {
+		if err := c.Publish(Message{Payload: []byte("x")}); !errors.Is(err, ErrFull) {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Publish(Message{Payload: make([]byte, 2000)}); !errors.Is(err, ErrTooLarge) {
+		t.Error(err)
+	}
+	began := time.Now()
+	if err := c.PublishWait(Message{Payload: []byte("x")}, time.Minute, nil); !errors.Is(err, ErrFull) || time.Since(began) > time.Second {
+		t.Errorf("PublishWait with the server away: %v after %v", err, time.Since(began))
+	}
+	if s := c.Stats(); s.Dropped != 502 || s.Queued+s.InFlight != 10 {
+		t.Errorf("%+v", s)
+	}
+	f.Down(false)
+	if r := c.Drain(soon(t)); r.Acknowledged != 10 || r.Remaining != 0 {
+		t.Errorf("%+v", r)
+	}
+	if err := c.Publish(Message{Payload: make([]byte, 900)}); err != nil {
+		t.Errorf("there is room again: %v", err)
+	}
+	if r := c.Close(soon(t)); r.Remaining != 0 {
+		t.Errorf("%+v", r)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	sum := uint64(0)
+	for _, r := range reports {
+		sum += r.Dropped
+	}
+	if sum != 502 || len(reports) == 0 || len(reports) > 3 {
+		t.Errorf("%d drops in %d reports: %+v", sum, len(reports), reports)
+	}
+}
+
+func TestPublishWait(t *testing.T) {
+	f := &adaptertest.Fake{}
+	c := dial(t, f, Options{MaxMessages: 4})
+	adaptertest.Wait(t, "connected", func() bool { return c.Stats().State == StateConnected })
+	f.Stall(true)
+	publish(t, c, 4)
+	began := time.Now()
+	if err := c.PublishWait(Message{}, 50*time.Millisecond, nil); !errors.Is(err, ErrFull) || time.Since(began) < 40*time.Millisecond {
+		t.Errorf("%v after %v", err, time.Since(began))
+	}
+	cancel := make(chan struct{})
+	time.AfterFunc(30*time.Millisecond, func() { close(cancel) })
+	if err := c.PublishWait(Message{}, 0, cancel); !errors.Is(err, ErrCanceled) {
+		t.Error(err)
+	}
+	time.AfterFunc(30*time.Millisecond, func() { f.Stall(false) })
+	if err := c.PublishWait(Message{Payload: []byte("late")}, 10*time.Second, nil); err != nil {
+		t.Error(err)
+	}
+	c.Drain(soon(t))
+	if !strings.HasSuffix(payloads(f), "late ") {
+		t.Error("the message that waited did not arrive")
+	}
+	f.Stall(true)
+	publish(t, c, 4)
+	time.AfterFunc(30*time.Millisecond, func() { f.Down(true) })
+	if err := c.PublishWait(Message{}, 0, nil); !errors.Is(err, ErrFull) {
+		t.Errorf("the server went away: %v", err)
+	}
+	time.AfterFunc(30*time.Millisecond, func() { c.Close(canceled()) })
+	f.Down(false)
+	if err := c.PublishWait(Message{}, 10*time.Second, nil); err == nil {
+		t.Error("published into a closed connection")
+	}
+}
+
+func TestStatesAndOutage(t *testing.T) {
+	f := &adaptertest.Fake{}
+	f.Down(true)
+	var mu sync.Mutex
+	var states []string
+	c := dial(t, f, Options{OnState: func(s StateChange) {
+		mu.Lock()
+		defer mu.Unlock()
+		states = append(states, s.New.String()+":"+s.Reason)
+		if s.Host != "fake" {
+			t.Errorf("host %q", s.Host)
+		}
+	}})
+	saw := func(want string) func() bool {
+		return func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return strings.Join(states, ", ") == want
+		}
+	}
+	publish(t, c, 10)
+	want := "connecting:, connecting:the fake server is down; bring it up"
+	adaptertest.Wait(t, want, saw(want))
+	if s := c.Stats(); s.LastError != "fake: the fake server is down; bring it up" || s.LastErrorTime.IsZero() {
+		t.Errorf("%+v", s)
+	}
+	f.Down(false)
+	want += ", connected:"
+	adaptertest.Wait(t, want, saw(want))
+	f.Down(true)
+	want += ", reconnecting:the fake server is down; bring it up"
+	adaptertest.Wait(t, want, saw(want))
+	f.Down(false)
+	want += ", connected:"
+	adaptertest.Wait(t, want, saw(want))
+	c.Close(soon(t))
+	want += ", closed:"
+	if !saw(want)() {
+		t.Errorf("states %v, want %s", states, want)
+	}
+	if s := c.Stats(); s.Reconnects != 1 || s.Acknowledged != 10 || s.State != StateClosed {
+		t.Errorf("%+v", s)
+	}
+	if err := c.Publish(Message{}); !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+}
+
+func TestRefusedMessages(t *testing.T) {
+	f := &adaptertest.Fake{RejectTopic: "nowhere"}
+	var mu sync.Mutex
+	failed := uint64(0)
+	c := dial(t, f, Options{OnDropped: func(r DropReport) {
+		mu.Lock()
+		failed += r.Failed
+		mu.Unlock()
+		if !strings.Contains(r.Reason, "topic nowhere on fake: the topic does not exist; create it") {
+			t.Error(r.Reason)
+		}
+	}})
+	for i := range 100 {
+		topic := "somewhere"
+		if i%2 == 0 {
+			topic = "nowhere"
+		}
+		if err := c.Publish(Message{Topic: topic}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := c.Close(soon(t)); r.Failed+r.Acknowledged > 100 || r.Remaining != 0 {
+		t.Errorf("%+v", r)
+	}
+	s := c.Stats()
+	if s.Failed != 50 || s.Acknowledged != 50 || !strings.Contains(s.LastError, "create it") {
+		t.Errorf("%+v", s)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if failed != 50 {
+		t.Errorf("%d failures reported", failed)
+	}
+}
+
+// TestNewSession: an adapter that fails for good is replaced, and what it held is sent again in order.
+func TestNewSession(t *testing.T) {
+	f := &adaptertest.Fake{Capacity: 100}
+	c := dial(t, f, Options{})
+	publish(t, c, 50)
+	c.Drain(soon(t))
+	f.Stall(true)
+	for i := 50; i < 1000; i++ {
+		if err := c.Publish(Message{Payload: fmt.Appendf(nil, "%06d", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	adaptertest.Wait(t, "messages under way", func() bool { return c.Stats().InFlight == 100 })
+	f.Break()
+	adaptertest.Wait(t, "a new session", func() bool { return f.Opened() == 2 })
+	f.Stall(false)
+	if r := c.Drain(soon(t)); r.Remaining != 0 || payloads(f) != sequence(1000) {
+		t.Errorf("%+v, %d received", r, len(f.Received()))
+	}
+	if s := c.Stats(); s.Sessions != 1 || s.Acknowledged != 1000 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestCloseWhileAway(t *testing.T) {
+	f := &adaptertest.Fake{}
+	f.Down(true)
+	c := dial(t, f, Options{})
+	publish(t, c, 42)
+	began := time.Now()
+	r := c.Close(soon(t))
+	if d := time.Since(began); r.Remaining != 42 || d > 500*time.Millisecond {
+		t.Errorf("%+v after %v", r, d)
+	}
+	if s := c.Stats(); s.Dropped != 42 || s.State != StateClosed {
+		t.Errorf("%+v", s)
+	}
+	if r := c.Drain(soon(t)); r.Remaining > 42 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	f := &adaptertest.Fake{Capacity: 64}
+	c := dial(t, f, Options{MaxMessages: 500, Log: func(adapters.LogEntry) {}, OnState: func(StateChange) {}, OnDropped: func(DropReport) {}})
+	adaptertest.Wait(t, "connected", func() bool { return c.Stats().State == StateConnected })
+	var wg sync.WaitGroup
+	const publishers, each = 4, 2000
+	for p := range publishers {
+		wg.Go(func() {
+			for i := range each {
+				m := Message{Topic: fmt.Sprint("t", p), Payload: fmt.Appendf(nil, "%06d", i)}
+				if err := c.PublishWait(m, 20*time.Second, nil); err != nil {
+					t.Error(err)
+					return
+				}
+				if i%100 == 0 {
+					_ = c.Stats()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	c.Drain(soon(t))
+	per := map[string]*strings.Builder{}
+	for _, m := range f.Received() {
+		if per[m.Topic] == nil {
+			per[m.Topic] = &strings.Builder{}
+		}
+		per[m.Topic].Write(append(m.Payload, ' '))
+	}
+	for p := range publishers {
+		if per[fmt.Sprint("t", p)].String() != sequence(each) {
+			t.Errorf("publisher %d: lost or out of order", p)
+		}
+	}
+}
+
+func TestBadOptions(t *testing.T) {
+	for want, opts := range map[string]Options{
+		"proto-lib is empty":              {},
+		"is not a known protocol":         {ProtoLib: "nonsense"},
+		"not supported by this version":   {ProtoLib: "file:/lib/x.so"},
+		"the protocol mqtt is not suppor": {ProtoLib: "/opt/nvidia/libnvds_mqtt_proto.so"},
+	} {
+		if _, err := Connect(opts); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %s", opts, err, want)
+		}
+	}
+	if _, err := connect(Options{ConnStr: "x"}, &adaptertest.Fake{}, false); err == nil {
+		t.Error("a malformed connection string was accepted")
+	}
+	if _, err := connect(Options{ConnStr: "a;1", MaxMessages: -1}, &adaptertest.Fake{}, false); err == nil {
+		t.Error("a negative bound was accepted")
+	}
+}
+
+// A hole acknowledges whatever it is given, at once.
+type hole struct{ sink adapters.Sink }
+
+func (h *hole) Name() string                        { return "hole" }
+func (h *hole) Capabilities() adapters.Capabilities { return adapters.Capabilities{} }
+func (h *hole) Info() adapters.Info                 { return adapters.Info{Host: "hole", Topic: "events"} }
+func (h *hole) Flush(context.Context) error         { return nil }
+func (h *hole) Close() error                        { return nil }
+
+func (h *hole) Open(_ adapters.Config, sink adapters.Sink) (adapters.Conn, error) {
+	h.sink = sink
+	sink.State(adapters.StateEvent{State: adapters.Connected, Host: "hole"})
+	return h, nil
+}
+
+func (h *hole) Publish(b *adapters.Batch, from int) (int, error) {
+	results := make([]adapters.Result, 0, b.Len())
+	for i := from; i < b.Len(); i++ {
+		results = append(results, adapters.Result{Seq: b.Records[i].Seq})
+	}
+	h.sink.Done(results)
+	return len(results), nil
+}
+
+// BenchmarkPublish is what a streaming thread pays for a message of 1 kB while the queue keeps up.
+func BenchmarkPublish(b *testing.B) {
+	c, err := connect(Options{MaxMessages: 1 << 20, MaxBytes: 1 << 30}, &hole{}, false)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close(canceled())
+	m := Message{Payload: make([]byte, 1000)}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%1000 == 999 {
+			b.StopTimer()
+			c.Drain(soon(b))
+			b.StartTimer()
+		}
+		if err := c.Publish(m); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	if r := c.Drain(soon(b)); r.Remaining != 0 {
+		b.Fatalf("%+v", r)
+	}
+}

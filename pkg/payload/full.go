@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package payload
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+
+	"github.com/gst-edgewire/gst-edgewire/pkg/event"
+)
+
+func (e *Encoder) encodeFull(f *event.Frame, emit func(Payload)) {
+	if e.opts.API == APIFrame {
+		for i := range f.Objects {
+			e.fullObject(f, &f.Objects[i])
+			emit(Payload{Data: e.w.buf, SensorID: e.fullSensorID(f, f.Source, event.String{}), ContentType: ContentTypeJSON, Count: 1})
+		}
+		return
+	}
+	for i := range f.Events {
+		ev := &f.Events[i]
+		e.fullEvent(ev)
+		emit(Payload{Data: e.w.buf, SensorID: e.fullSensorID(f, int(ev.Sensor), ev.SensorStr), ContentType: ContentTypeJSON, Count: 1})
+	}
+}
+
+// fullSensorID is what names the sensor of a full message: the id in it or, where its sensor is null, what
+// is known besides.
+func (e *Encoder) fullSensorID(f *event.Frame, row int, str event.String) string {
+	if e.opts.Static != nil {
+		if s, ok := e.opts.Static.Sensors[row]; ok {
+			return s.ID
+		}
+	}
+	if str.Set {
+		return str.Value
+	}
+	return f.SensorID
+}
+
+// head writes the members before @timestamp's value.
+func (e *Encoder) head() {
+	w := &e.w
+	w.reset()
+	w.openObject()
+	w.key("messageid")
+	e.uuid()
+	w.raw(e.parts.version)
+}
+
+func (e *Encoder) uuid() {
+	e.w.buf = append(e.w.buf, '"')
+	e.w.buf = appendUUID(e.w.buf, e.newUUID())
+	e.w.buf = append(e.w.buf, '"')
+}
+
+// eventTime writes the time of an event.
+func (e *Encoder) eventTime(ev *event.Event) {
+	switch w := &e.w; {
+	case ev.Timestamp.Set:
+		w.text(ev.Timestamp.Value)
+	case !ev.At.IsZero():
+		w.buf = append(w.buf, '"')
+		w.buf = e.clock.append(w.buf, ev.At)
+		w.buf = append(w.buf, '"')
+	default:
+		w.raw("null")
+	}
+}
+
+func (e *Encoder) fullEvent(ev *event.Event) {
+	e.head()
+	w := &e.w
+	e.eventTime(ev)
+	e.rows.writePlace(w, int(ev.Place), subOf(ev))
+	e.rows.writeRow(w, "sensor", e.rows.sensors, int(ev.Sensor))
+	e.rows.writeRow(w, "analyticsModule", e.rows.analytics, int(ev.Module))
+
+	w.key("object")
+	w.openObject()
+	e.eventObject(ev)
+	w.closeObject()
+
+	w.key("event")
+	w.openObject()
+	w.key("id")
+	e.uuid()
+	if name := eventName(ev.Type); name != "" {
+		w.key("type")
+		w.raw(name)
+	}
+	w.closeObject()
+	w.key("videoPath")
+	w.text(ev.VideoPath.Value)
+	w.closeObject()
+}
+
+func subOf(ev *event.Event) placeSub {
+	switch ev.Type {
+	case event.Moving, event.Stopped:
+		return subAisle
+	case event.Entry, event.Exit:
+		if ev.ObjectType == event.Vehicle {
+			return subAisle
+		}
+		return subEntrance
+	case event.Empty, event.Parked:
+		return subParkingSpot
+	}
+	return subNone
+}
+
+func eventName(t event.Type) string {
+	switch t {
+	case event.Entry:
+		return `"entry"`
+	case event.Exit:
+		return `"exit"`
+	case event.Moving:
+		return `"moving"`
+	case event.Stopped:
+		return `"stopped"`
+	case event.Parked:
+		return `"parked"`
+	case event.Empty:
+		return `"empty"`
+	case event.ResetEvent:
+		return `"reset"`
+	}
+	return ""
+}
+
+// The members of "object" beside the class. A class name from outside may be one of them; the reference
+// then sets the member twice, which leaves the later value at the earlier place.
+type member int
+
+const (
+	noMember member = iota
+	memberID
+	memberSpeed
+	memberDirection
+	memberOrientation
+	memberBbox
+	memberMask
+	memberSignature
+	memberLocation
+	memberCoordinate
+	memberPose
+	memberEmbedding
+	memberSV3DT
+	endMembers
+
+	firstLate = memberBbox // the members from here on follow the class
+)
+
+var memberNames = [endMembers]string{memberID: "id", memberSpeed: "speed", memberDirection: "direction",
+	memberOrientation: "orientation", memberBbox: "bbox", memberMask: "maskoutline", memberSignature: "signature",
+	memberLocation: "location", memberCoordinate: "coordinate", memberPose: "pose", memberEmbedding: "embedding",
+	memberSV3DT: "SV3DT"}
+
+func memberOf(name string) member {
+	for m := memberID; m < endMembers; m++ {
+		if memberNames[m] == name {
+			return m
+		}
+	}
+	return noMember
+}
+
+// early writes id, speed, direction and orientation, but the one that hit names.
+func (e *Encoder) early(m member, id uint64) {
+	w := &e.w
+	w.key(memberNames[m])
+	if m != memberID {
+		w.raw("0.0")
+		return
+	}
+	w.buf = append(w.buf, '"')
+	w.buf = strconv.AppendUint(w.buf, id, 10)
+	w.buf = append(w.buf, '"')
+}
+
+func (e *Encoder) eventObject(ev *event.Event) {
+	w := &e.w
+	class, hit := classOf(ev), noMember
+	if class.fromOutside {
+		hit = memberOf(class.name)
+	}
+	if hit == noMember {
+		e.early(memberID, ev.TrackingID)
+		w.raw(e.parts.still)
+	} else {
+		for m := memberID; m <= memberOrientation; m++ {
+			if m == hit {
+				w.key(class.name)
+				e.classObject(ev, class)
+			} else {
+				e.early(m, ev.TrackingID)
+			}
+		}
+	}
+	switch {
+	case !class.set || hit != noMember && hit < firstLate:
+	case hit != noMember && hasLate(ev, hit):
+		e.late(ev, hit)
+	default:
+		w.keyText(class.name)
+		e.classObject(ev, class)
+		hit = noMember
+	}
+	for m := firstLate; m < endMembers; m++ {
+		if m != hit && hasLate(ev, m) {
+			e.late(ev, m)
+		}
+	}
+}
+
+func hasLate(ev *event.Event, m member) bool {
+	switch m {
+	case memberMask:
+		return len(ev.Ext.Mask) > 0 && maskable(ev.ObjectType)
+	case memberSignature:
+		return len(ev.Signature) > 0
+	case memberEmbedding:
+		return len(ev.Embedding) > 0
+	case memberSV3DT:
+		return ev.Has3D
+	}
+	return true
+}
+
+func maskable(t event.ObjectType) bool {
+	switch t {
+	case event.VehicleExt, event.PersonExt, event.FaceExt, event.ProductExt:
+		return true
+	}
+	return false
+}
+
+func (e *Encoder) late(ev *event.Event, m member) {
+	w := &e.w
+	if m == memberBbox {
+		w.bbox(corners(ev.Box, 1, 1))
+		return
+	}
+	if m == memberLocation {
+		if ev.Location == (event.GeoLocation{}) && !negativeZero(ev.Location.Lat, ev.Location.Lon, ev.Location.Alt) {
+			w.raw(e.parts.noLocation)
+			return
+		}
+		w.triple("location", &locationKeys, [3]float64{ev.Location.Lat, ev.Location.Lon, ev.Location.Alt})
+		return
+	}
+	if m == memberCoordinate {
+		if ev.Coordinate == (event.Coordinate{}) && !negativeZero(ev.Coordinate.X, ev.Coordinate.Y, ev.Coordinate.Z) {
+			w.raw(e.parts.noCoordinate)
+			return
+		}
+		w.triple("coordinate", &coordinateKeys, [3]float64{ev.Coordinate.X, ev.Coordinate.Y, ev.Coordinate.Z})
+		return
+	}
+	w.key(memberNames[m])
+	switch m {
+	case memberMask:
+		w.openArray()
+		for _, polygon := range ev.Ext.Mask {
+			w.element()
+			writeNumbers(w, polygon)
+		}
+		w.closeArray()
+	case memberSignature:
+		writeNumbers(w, ev.Signature)
+	case memberPose:
+		w.pose(&ev.Pose)
+	case memberEmbedding:
+		w.openObject()
+		w.key("embedding_length")
+		w.buf = strconv.AppendInt(w.buf, int64(len(ev.Embedding)), 10)
+		w.key("embedding_vector")
+		writeNumbers(w, ev.Embedding)
+		w.closeObject()
+	case memberSV3DT:
+		w.openObject()
+		w.key("visibility")
+		w.double(float64(ev.Visibility))
+		w.key("footLocation2D")
+		writeNumbers(w, ev.Tracking3D.ImageFeet[:])
+		w.key("footLocation3D")
+		writeNumbers(w, ev.Tracking3D.WorldFeet[:])
+		w.key("convexHull")
+		writeNumbers(w, ev.Tracking3D.Hull)
+		w.closeObject()
+	}
+}
+
+// negativeZero reports whether one of the numbers, which are all zero, is -0.
+func negativeZero(a, b, c float64) bool {
+	return math.Signbit(a) || math.Signbit(b) || math.Signbit(c)
+}
+
+func writeNumbers[T float32 | float64 | int32](w *writer, v []T) {
+	w.openArray()
+	for _, f := range v {
+		w.element()
+		w.double(float64(f))
+	}
+	w.closeArray()
+}
+
+func (w *writer) bbox(left, top, right, bottom float32) {
+	w.key("bbox")
+	w.openObject()
+	w.key("topleftx")
+	w.buf = appendPixel(w.buf, left)
+	w.key("toplefty")
+	w.buf = appendPixel(w.buf, top)
+	w.key("bottomrightx")
+	w.buf = appendPixel(w.buf, right)
+	w.key("bottomrighty")
+	w.buf = appendPixel(w.buf, bottom)
+	w.closeObject()
+}
+
+// pose writes the joints with a confidence above 0. Joints that the pose type has no name for are left
+// out.
+func (w *writer) pose(p *event.Pose) {
+	w.openObject()
+	names := event.JointNames(p.Type)
+	for i, j := range p.Joints {
+		if i == len(names) {
+			break
+		}
+		if !(j.Confidence > 0) {
+			continue
+		}
+		w.key(names[i])
+		w.openObject()
+		w.key("x")
+		w.buf = appendPixel(w.buf, j.X)
+		w.key("y")
+		w.buf = appendPixel(w.buf, j.Y)
+		if p.Type != event.Pose2D {
+			w.key("z")
+			w.buf = appendPixel(w.buf, j.Z)
+		}
+		w.key("confidence")
+		w.double(float64(j.Confidence))
+		w.closeObject()
+	}
+	w.closeObject()
+}
+
+func (e *Encoder) fullObject(f *event.Frame, o *event.Object) {
+	e.head()
+	w := &e.w
+	w.buf = append(w.buf, '"')
+	w.buf = e.clock.append(w.buf, e.frameTime(f))
+	w.buf = append(w.buf, '"')
+	e.rows.writePlace(w, f.Source, subField)
+	e.rows.writeRow(w, "sensor", e.rows.sensors, f.Source)
+	e.rows.writeRow(w, "analyticsModule", e.rows.analytics, f.Source)
+
+	w.key("object")
+	w.openObject()
+	hit := memberOf(o.Label)
+	if hit == noMember {
+		e.early(memberID, o.ID)
+		w.raw(e.parts.still)
+	} else {
+		for m := memberID; m <= memberOrientation; m++ {
+			if m == hit {
+				w.key(o.Label)
+				w.detection(o)
+			} else {
+				e.early(m, o.ID)
+			}
+		}
+	}
+	late := hit == memberBbox || hit == memberLocation || hit == memberCoordinate
+	if late {
+		w.frameMember(f, o, hit)
+	} else if hit == noMember || hit >= firstLate {
+		w.keyText(o.Label)
+		w.detection(o)
+	}
+	for _, m := range [...]member{memberBbox, memberLocation, memberCoordinate} {
+		if m != hit {
+			w.frameMember(f, o, m)
+		}
+	}
+	w.closeObject()
+
+	w.key("event")
+	w.openObject()
+	w.key("id")
+	e.uuid()
+	w.key("type")
+	w.raw(`""`)
+	w.closeObject()
+	w.key("videoPath")
+	w.raw(`""`)
+	w.customMessages(f)
+	w.closeObject()
+}
+
+func (w *writer) frameMember(f *event.Frame, o *event.Object, m member) {
+	if m == memberBbox {
+		sx, sy := scale(f)
+		w.bbox(corners(o.Box, sx, sy))
+		return
+	}
+	w.key(memberNames[m])
+	w.openObject()
+	w.closeObject()
+}
+
+// detection writes the confidence and a member per type of classification. Of several labels of one type
+// the last counts, at the place of the first; a type called "confidence" takes the place of the number.
+func (w *writer) detection(o *event.Object) {
+	w.openObject()
+	w.key("confidence")
+	if label, ok := lastLabel(o, "confidence"); ok {
+		w.text(label)
+	} else {
+		w.double(float64(o.Score()))
+	}
+	for i := range o.Classifications {
+		c := &o.Classifications[i]
+		if c.Type == "" || c.Type == "confidence" || len(c.Labels) == 0 || seenBefore(o.Classifications[:i], c.Type) {
+			continue
+		}
+		w.keyText(c.Type)
+		label, _ := lastLabel(o, c.Type)
+		w.text(label)
+	}
+	w.closeObject()
+}
+
+func lastLabel(o *event.Object, typ string) (string, bool) {
+	for i := len(o.Classifications) - 1; i >= 0; i-- {
+		if c := &o.Classifications[i]; c.Type == typ && len(c.Labels) > 0 {
+			return c.Labels[len(c.Labels)-1].Label, true
+		}
+	}
+	return "", false
+}
+
+func seenBefore(list []event.Classification, typ string) bool {
+	for i := range list {
+		if list[i].Type == typ && len(list[i].Labels) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// customMessages writes one string per message, cut at its first NUL.
+func (w *writer) customMessages(f *event.Frame) {
+	if len(f.Custom) == 0 {
+		return
+	}
+	w.key("customMessage")
+	w.openArray()
+	for _, m := range f.Custom {
+		w.element()
+		if i := bytes.IndexByte(m, 0); i >= 0 {
+			m = m[:i]
+		}
+		w.textBytes(m)
+	}
+	w.closeArray()
+}

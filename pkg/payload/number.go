@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package payload
+
+import (
+	"math"
+	"strconv"
+	"time"
+)
+
+// appendDouble appends f as C's "%.17g" would, with ".0" where that leaves a whole number, so that readers
+// keep the type. JSON has no NaN and no infinity: they become null.
+func appendDouble(dst []byte, f float64) []byte {
+	if n := int64(f); float64(n) == f && n > -1e15 && n < 1e15 {
+		if n == 0 && math.Signbit(f) {
+			return append(dst, "-0.0"...)
+		}
+		dst = strconv.AppendInt(dst, n, 10)
+		return append(dst, ".0"...)
+	}
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return append(dst, "null"...)
+	}
+	start := len(dst)
+	dst = strconv.AppendFloat(dst, f, 'g', 17, 64)
+	for _, c := range dst[start:] {
+		if c == '.' || c == 'e' {
+			return dst
+		}
+	}
+	return append(dst, ".0"...)
+}
+
+// appendPixel appends f cut towards zero. What does not fit 64 bits becomes the nearest number that does;
+// NaN and infinity become null.
+func appendPixel(dst []byte, f float32) []byte {
+	switch {
+	case f > -0x1p63 && f < 0x1p63:
+		return strconv.AppendInt(dst, int64(f), 10)
+	case math.IsNaN(float64(f)) || math.IsInf(float64(f), 0):
+		return append(dst, "null"...)
+	case f > 0:
+		return strconv.AppendInt(dst, math.MaxInt64, 10)
+	}
+	return strconv.AppendInt(dst, math.MinInt64, 10)
+}
+
+var pow10 = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
+
+// appendG appends f as C's "%g" would: six significant digits, no trailing zeros.
+func appendG(dst []byte, f float64) []byte {
+	// A float32 times a power of ten up to 10^9 is exact in a float64 (24 + 21 bits), so rounding it to a
+	// whole number of six digits is what printf does. Most numbers of a message are such.
+	if a := math.Abs(f); float64(float32(f)) == f && a >= 1e-4 && a < 999999 {
+		return appendG6(dst, f, a)
+	}
+	return appendFloat(dst, f, 'g')
+}
+
+func appendG6(dst []byte, f, a float64) []byte {
+	if f < 0 {
+		dst = append(dst, '-')
+	}
+	if n := uint64(a); float64(n) == a {
+		return strconv.AppendUint(dst, n, 10)
+	}
+	decimals := 5
+	switch {
+	case a >= 1:
+		for limit := 10.0; a >= limit; limit *= 10 {
+			decimals--
+		}
+	case a >= 0.1:
+		decimals = 6
+	case a >= 0.01:
+		decimals = 7
+	case a >= 0.001:
+		decimals = 8
+	default:
+		decimals = 9
+	}
+	n := uint64(math.RoundToEven(a * pow10[decimals]))
+	for decimals > 0 && n%10 == 0 {
+		n /= 10
+		decimals--
+	}
+	var digits [24]byte
+	i := len(digits)
+	for d := 0; d < decimals; d++ {
+		i--
+		digits[i] = byte('0' + n%10)
+		n /= 10
+	}
+	if decimals > 0 {
+		i--
+		digits[i] = '.'
+	}
+	for {
+		i--
+		digits[i] = byte('0' + n%10)
+		n /= 10
+		if n == 0 {
+			break
+		}
+	}
+	return append(dst, digits[i:]...)
+}
+
+// appendF appends f as C's "%f" would: six decimals.
+func appendF(dst []byte, f float64) []byte {
+	if n := int64(f); float64(n) == f && n > -1e15 && n < 1e15 && (n != 0 || !math.Signbit(f)) {
+		dst = strconv.AppendInt(dst, n, 10)
+		return append(dst, ".000000"...)
+	}
+	return appendFloat(dst, f, 'f')
+}
+
+func appendFloat(dst []byte, f float64, format byte) []byte {
+	switch {
+	case math.IsNaN(f):
+		if math.Signbit(f) {
+			dst = append(dst, '-')
+		}
+		return append(dst, "nan"...)
+	case math.IsInf(f, 1):
+		return append(dst, "inf"...)
+	case math.IsInf(f, -1):
+		return append(dst, "-inf"...)
+	}
+	return strconv.AppendFloat(dst, f, format, 6, 64)
+}
+
+// clock renders times as RFC 3339 in UTC with milliseconds, the rest cut off. The messages of one frame
+// share their time, so it remembers the last one.
+type clock struct {
+	sec  int64
+	ms   int
+	text []byte
+}
+
+func (c *clock) append(dst []byte, t time.Time) []byte {
+	sec, ms := t.Unix(), t.Nanosecond()/1e6
+	if len(c.text) == 0 || sec != c.sec || ms != c.ms {
+		c.sec, c.ms = sec, ms
+		c.text = t.UTC().AppendFormat(c.text[:0], "2006-01-02T15:04:05.000Z")
+	}
+	return append(dst, c.text...)
+}
+
+// parseTime reads an RFC 3339 time: capital T, "Z" or an offset, up to nine digits of fraction (more are
+// cut), no leap seconds, years 1 to 9999.
+func parseTime(s string) (sec int64, nanos int32, ok bool) {
+	number := func(from, to int) int {
+		if len(s) < to {
+			return -1
+		}
+		n := 0
+		for _, c := range []byte(s[from:to]) {
+			if c < '0' || c > '9' {
+				return -1
+			}
+			n = n*10 + int(c-'0')
+		}
+		return n
+	}
+	if len(s) < 20 || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' {
+		return 0, 0, false
+	}
+	year, month, day := number(0, 4), number(5, 7), number(8, 10)
+	hour, minute, second := number(11, 13), number(14, 16), number(17, 19)
+	if year < 1 || month < 1 || month > 12 || day < 1 || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 {
+		return 0, 0, false
+	}
+	t := time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
+	if t.Day() != day { // 30 February
+		return 0, 0, false
+	}
+	i := 19
+	if s[i] == '.' {
+		scale := int32(1e8)
+		i++
+		first := i
+		for ; i < len(s) && s[i] >= '0' && s[i] <= '9'; i++ {
+			nanos += int32(s[i]-'0') * scale
+			scale /= 10
+		}
+		if i == first {
+			return 0, 0, false
+		}
+	}
+	sec = t.Unix()
+	switch {
+	case i == len(s)-1 && s[i] == 'Z':
+		return sec, nanos, true
+	case len(s)-i == 6 && (s[i] == '+' || s[i] == '-') && s[i+3] == ':':
+		h, m := number(i+1, i+3), number(i+4, i+6)
+		if h < 0 || h > 23 || m < 0 || m > 59 {
+			return 0, 0, false
+		}
+		offset := int64(h*3600 + m*60)
+		if s[i] == '+' {
+			offset = -offset
+		}
+		return sec + offset, nanos, true
+	}
+	return 0, 0, false
+}
