@@ -176,7 +176,7 @@ func everything(leak bool) {
 	e.SetAny("caps", gsttest.Raw("video/x-raw"))
 	e.SetAny("caps", gsttest.Raw("audio/x-raw"))
 	e.Get("caps")
-	e.SetAny("structure", gsttest.Raw("s, c=(GstCaps)audio/x-raw"))
+	e.SetAny("structure", gsttest.Raw("s, c=(structure)[t, x=(int)1;]"))
 	e.Get("structure")
 	e.Unref()
 	e, err = gsttest.Make("ewtsignals", "")

@@ -284,20 +284,21 @@ func (p *Pad) QueryDefault(q Query) bool {
 }
 
 // PushStart sends the events that must stand before a first buffer: stream-start,
-// caps (none if "") and a segment in time. It may be called from a goroutine.
-func (p *Pad) PushStart(streamID, caps string) {
+// caps (none if "") and a segment in time. It may be called from a goroutine. It
+// reports whether the pad took them: an inactive one does not.
+func (p *Pad) PushStart(streamID, caps string) bool {
 	id := C.CString(streamID)
 	defer C.free(unsafe.Pointer(id))
-	push := func(e *C.GstEvent) { p.PushEventLocked(Event{unsafe.Pointer(e)}) }
-	push(C.gst_event_new_stream_start((*C.gchar)(id)))
+	push := func(e *C.GstEvent) bool { return p.PushEventLocked(Event{unsafe.Pointer(e)}) }
+	ok := push(C.gst_event_new_stream_start((*C.gchar)(id)))
 	if caps != "" {
 		c := NewCaps(caps)
 		defer c.Unref()
-		push(C.gst_event_new_caps(c.c()))
+		ok = push(C.gst_event_new_caps(c.c())) && ok
 	}
 	var seg C.GstSegment
 	C.gst_segment_init(&seg, C.GST_FORMAT_TIME)
-	push(C.gst_event_new_segment(&seg))
+	return push(C.gst_event_new_segment(&seg)) && ok
 }
 
 // NewEOS is an end-of-stream event, for PushEvent or PushEventLocked.

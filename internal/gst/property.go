@@ -140,6 +140,8 @@ func DoubleProp[T any](name, blurb string, low, high, def float64, flags PropFla
 // BoxedProp is a property of a boxed type: Structure, Caps, []byte or []string,
 // as t says. Caps that a setter gets are borrowed: Ref them to keep them. Caps
 // that a getter gives are handed over: Ref them under the lock that guards them.
+// Caps inside a Structure are borrowed in a setter too; whoever keeps the
+// Structure must Ref them, or leave them out.
 func BoxedProp[T, V any](name, blurb string, t func() Type, flags PropFlags, get func(*T) V, set func(*T, V)) Property {
 	return newProp(name, blurb, flags, get, set, func(n, nick, b *C.gchar, f C.GParamFlags) *C.GParamSpec {
 		return C.g_param_spec_boxed(n, nick, b, C.GType(t()), f)

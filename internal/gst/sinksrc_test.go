@@ -249,7 +249,7 @@ type pusher struct {
 	wg      sync.WaitGroup
 	inside  atomic.Int32
 	pushed  atomic.Int64
-	overlap atomic.Int32 // stops that returned with a push inside
+	flushes atomic.Int64
 }
 
 func (s *pusher) ChangeState(t StateChange) StateChangeReturn {
@@ -260,17 +260,24 @@ func (s *pusher) ChangeState(t StateChange) StateChangeReturn {
 		s.wg.Add(1)
 		go func() {
 			defer s.wg.Done()
-			s.src.PushStart("pusher", textCaps)
-			for {
+			for started := false; ; {
 				select {
 				case <-s.stop:
 					return
 				default:
 				}
+				if !started {
+					started = s.src.PushStart("pusher", textCaps)
+				}
 				s.inside.Add(1)
-				f := s.src.PushLocked(NewBuffer([]byte("x")))
+				f := FlowFlushing
+				if started {
+					f = s.src.PushLocked(NewBuffer([]byte("x")))
+				}
 				s.inside.Add(-1)
 				if f != FlowOK {
+					started = false
+					s.flushes.Add(1)
 					time.Sleep(100 * time.Microsecond)
 				}
 				s.pushed.Add(1)
@@ -337,8 +344,9 @@ func TestDeactivationWaitsForThePush(t *testing.T) {
 		if active.Load() != 0 {
 			late.Add(1)
 		}
+		n := x.flushes.Load()
+		eventually(t, "flushing", func() bool { return x.flushes.Load() > n })
 		x.src.SetActive(true)
-		x.src.PushStart("again", textCaps)
 		time.Sleep(100 * time.Microsecond)
 	}
 	if n := late.Load(); n != 0 {

@@ -75,6 +75,9 @@ type Field struct {
 // Buffer; int and uint are taken for int32 and uint32, and must fit. Read from C,
 // a field may also be Enum, Flags or Object; one of a type without a Go side is
 // nil. A string is made valid UTF-8, as GstStructure demands.
+//
+// Caps, Buffer and Object in a Structure that C gave are borrowed: they are valid
+// only during the callback. Those in a Structure for C stay the caller's.
 type Structure struct {
 	Name   string
 	Fields []Field

@@ -52,6 +52,10 @@ func (s *sink) Start() bool {
 		}
 		return fail(code, err.Error())
 	}
+	if conn.DefaultTopic() == "" {
+		conn.Close(context.Background())
+		return fail(gst.ResourceSettings, "no topic is set: write topic=NAME, or name it as the third part of conn-str, as in conn-str=\"localhost;9092;my-topic\".")
+	}
 	stats := conn.Stats()
 	if stats.Substituted {
 		log.Log(gst.LevelInfo, s.Element, "%s: the built-in %s adapter takes its place", set.protoLib, stats.Adapter)

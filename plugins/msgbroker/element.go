@@ -142,7 +142,7 @@ func properties() []gst.Property {
 		uintProp("drain-timeout", "How long EOS, and stopping while connected, wait for acknowledgements, in milliseconds",
 			math.MaxInt32, defaultDrainTimeout, func(s *settings) *uint32 { return &s.drainTimeout }),
 		uintProp("block-timeout", "How long a full queue may hold the stream back while the broker is connected, in milliseconds, "+
-			"before the newest message is dropped and counted", math.MaxInt32, defaultBlockTimeout, func(s *settings) *uint32 { return &s.blockTimeout }),
+			"before its newest message is dropped and counted (0 = not at all)", math.MaxInt32, defaultBlockTimeout, func(s *settings) *uint32 { return &s.blockTimeout }),
 		uintProp("max-queue-messages", "How many messages may wait for the broker or its acknowledgement (0 = the default)",
 			math.MaxInt32, broker.DefaultMaxMessages, func(s *settings) *uint32 { return &s.maxMessages }),
 		gst.Uint64Prop("max-queue-bytes", "How many bytes of messages may wait for the broker or its acknowledgement (0 = the default)",
@@ -241,11 +241,13 @@ func (s *sink) RenderList(l gst.BufferList) gst.FlowReturn {
 func (s *sink) queue(conn *broker.Connection, m broker.Message) gst.FlowReturn {
 	s.messages++
 	m.Topic = *s.topic.Load()
-	err := conn.Publish(m)
-	if err == broker.ErrFull {
-		s.mu.Lock()
-		wait, cancel := time.Duration(s.set.blockTimeout)*time.Millisecond, s.flushing
-		s.mu.Unlock()
+	s.mu.Lock()
+	wait, cancel := time.Duration(s.set.blockTimeout)*time.Millisecond, s.flushing
+	s.mu.Unlock()
+	var err error
+	if wait == 0 {
+		err = conn.Publish(m)
+	} else {
 		err = conn.PublishWait(m, wait, cancel)
 	}
 	switch err {

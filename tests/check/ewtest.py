@@ -116,8 +116,9 @@ class Pipeline:
             r.eos = True
         elif msg.type == Gst.MessageType.ERROR:
             e, debug = msg.parse_error()
+            if not r.errors:
+                r.error, r.debug = e, debug or ""
             r.errors.append(e.message)
-            r.error, r.debug = e, debug or ""
         elif msg.type == Gst.MessageType.WARNING:
             r.warnings.append(msg.parse_warning()[0].message)
         elif msg.type == Gst.MessageType.ELEMENT and msg.get_structure() is not None:
