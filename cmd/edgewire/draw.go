@@ -10,6 +10,7 @@ import (
 	"image/color"
 	"image/draw"
 	"math"
+	"slices"
 	"strings"
 
 	"golang.org/x/image/font"
@@ -68,8 +69,9 @@ func annotate(picture image.Image, d described) (*image.RGBA, error) {
 		drawBox(out, boxOf(o, frame), frame, thick, colours[o.label])
 	}
 	// The labels last, so that no box crosses one.
+	var taken []image.Rectangle
 	for _, o := range d.objects {
-		drawLabel(out, boxOf(o, frame), frame, small, labelText(o), colours[o.label])
+		taken = append(taken, drawLabel(out, boxOf(o, frame), frame, taken, small, labelText(o), colours[o.label]))
 	}
 	drawStrip(out, image.Rect(0, size.Y, size.X, size.Y+strip), large, d)
 	return out, nil
@@ -120,19 +122,39 @@ func labelText(o detected) string {
 	return text
 }
 
-// drawLabel puts the label on the box, or inside it where the picture ends.
-func drawLabel(out *image.RGBA, box, frame image.Rectangle, f font.Face, text string, c color.RGBA) {
+// drawLabel puts the label on the box, or where it hides none of those that
+// are there already, and gives its place.
+func drawLabel(out *image.RGBA, box, frame image.Rectangle, taken []image.Rectangle, f font.Face, text string, c color.RGBA) image.Rectangle {
 	m := f.Metrics()
 	pad := m.Height.Ceil() / 4
 	w, h := font.MeasureString(f, text).Ceil()+2*pad, m.Ascent.Ceil()+m.Descent.Ceil()+pad
-	x, y := box.Min.X-1, box.Min.Y-h
-	if y < frame.Min.Y {
-		y = box.Min.Y
+	place := func(x, y int) image.Rectangle {
+		x = max(frame.Min.X, min(x, frame.Max.X-w))
+		y = max(frame.Min.Y, min(y, frame.Max.Y-h))
+		return image.Rect(x, y, x+w, y+h)
 	}
-	x = max(frame.Min.X, min(x, frame.Max.X-w))
-	y = max(frame.Min.Y, min(y, frame.Max.Y-h))
-	draw.Draw(out, image.Rect(x, y, x+w, y+h).Intersect(frame), image.NewUniform(c), image.Point{}, draw.Src)
-	write(out, f, x+pad, y+pad/2+m.Ascent.Ceil(), text, black)
+	free := func(r image.Rectangle) bool {
+		return !slices.ContainsFunc(taken, func(t image.Rectangle) bool { return t.Inset(-1).Overlaps(r) })
+	}
+	above, below := box.Min.Y-h-1, box.Max.Y+1
+	if above < frame.Min.Y {
+		above = box.Min.Y
+	}
+	r := place(box.Min.X-1, above)
+	for _, other := range []image.Rectangle{
+		place(box.Max.X+1-w, above), place(box.Min.X-1, below), place(box.Max.X+1-w, below),
+		place(box.Min.X-1, above-h-1), place(box.Min.X-1, below+h+1),
+	} {
+		if free(r) {
+			break
+		}
+		if free(other) {
+			r = other
+		}
+	}
+	draw.Draw(out, r.Intersect(frame), image.NewUniform(c), image.Point{}, draw.Src)
+	write(out, f, r.Min.X+pad, r.Min.Y+pad/2+m.Ascent.Ceil(), text, black)
+	return r
 }
 
 func drawStrip(out *image.RGBA, r image.Rectangle, f font.Face, d described) {

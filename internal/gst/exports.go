@@ -174,19 +174,36 @@ func ewGoSignal(h C.EwHandle, index C.guint, ret *C.GValue, n C.guint, params *C
 }
 
 //export ewGoChangeState
-func ewGoChangeState(h C.EwHandle, t C.GstStateChange) (ret C.GstStateChangeReturn) {
-	defer recovered(h, "change_state", &ret, C.GST_STATE_CHANGE_FAILURE)
-	if e := element(h); e != nil && e.broken != nil {
+func ewGoChangeState(h C.EwHandle, t C.GstStateChange) C.GstStateChangeReturn {
+	e := element(h)
+	if e == nil {
+		return C.GST_STATE_CHANGE_FAILURE
+	}
+	if ret, ok := e.changeState(h, t); ok {
+		return ret
+	}
+	// It panicked, or there is no instance. Downwards the parent must still do its
+	// part: nobody could free an element that cannot be stopped.
+	switch StateChange(t) {
+	case NullToReady, ReadyToPaused, PausedToPlaying:
+		return C.GST_STATE_CHANGE_FAILURE
+	}
+	return C.GstStateChangeReturn(e.ParentChangeState(StateChange(t)))
+}
+
+func (e *Element) changeState(h C.EwHandle, t C.GstStateChange) (ret C.GstStateChangeReturn, ok bool) {
+	defer recovered(h, "change_state", &ok, false)
+	if e.broken != nil {
 		if StateChange(t) == NullToReady {
 			e.broken.post(e)
-			return C.GST_STATE_CHANGE_FAILURE
 		}
-		return C.GstStateChangeReturn(e.ParentChangeState(StateChange(t)))
+		return 0, false
 	}
-	if i, ok := instance[StateChanger](h); ok {
-		return C.GstStateChangeReturn(i.ChangeState(StateChange(t)))
+	i, ok := e.inst.(StateChanger)
+	if !ok {
+		return 0, false
 	}
-	return C.GST_STATE_CHANGE_FAILURE
+	return C.GstStateChangeReturn(i.ChangeState(StateChange(t))), true
 }
 
 //export ewGoRequestPad

@@ -24,7 +24,7 @@ func (x *teller) ChangeState(t StateChange) StateChangeReturn {
 	return x.ParentChangeState(t)
 }
 
-var tellClass = factory("ewttell", &Class{
+var _ = factory("ewttell", &Class{
 	Parent: ParentElement, Proto: (*teller)(nil), New: func(e *Element) any { return &teller{Element: e} },
 })
 

@@ -289,16 +289,22 @@ func (p *Pad) QueryDefault(q Query) bool {
 func (p *Pad) PushStart(streamID, caps string) bool {
 	id := C.CString(streamID)
 	defer C.free(unsafe.Pointer(id))
+	// Stop at the first that is refused: the pad may become active in between,
+	// and would then get the rest out of order.
 	push := func(e *C.GstEvent) bool { return p.PushEventLocked(Event{unsafe.Pointer(e)}) }
-	ok := push(C.gst_event_new_stream_start((*C.gchar)(id)))
+	if !push(C.gst_event_new_stream_start((*C.gchar)(id))) {
+		return false
+	}
 	if caps != "" {
 		c := NewCaps(caps)
 		defer c.Unref()
-		ok = push(C.gst_event_new_caps(c.c())) && ok
+		if !push(C.gst_event_new_caps(c.c())) {
+			return false
+		}
 	}
 	var seg C.GstSegment
 	C.gst_segment_init(&seg, C.GST_FORMAT_TIME)
-	return push(C.gst_event_new_segment(&seg)) && ok
+	return push(C.gst_event_new_segment(&seg))
 }
 
 // NewEOS is an end-of-stream event, for PushEvent or PushEventLocked.

@@ -82,7 +82,7 @@ func (s *spreader) event(p *Pad, ev Event) bool {
 	return p.EventDefault(ev)
 }
 
-var spreadClass = factory("ewtspread", &Class{
+var _ = factory("ewtspread", &Class{
 	Parent: ParentElement,
 	Proto:  (*spreader)(nil),
 	Pads: []PadTemplate{sinkAny,
@@ -120,7 +120,7 @@ func (b *binned) ReleasePad(p *Pad) {
 	b.RemovePad(p)
 }
 
-var binClass = factory("ewtbin", &Class{
+var _ = factory("ewtbin", &Class{
 	Parent: ParentBin,
 	Proto:  (*binned)(nil),
 	Pads: []PadTemplate{sinkAny, srcAny,

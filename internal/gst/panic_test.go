@@ -82,7 +82,7 @@ func (p *panicTransform) Query(s Side, q Query) bool {
 	return p.ParentQuery(s, q)
 }
 
-var panicTransformClass = factory("ewtpanictransform", &Class{
+var _ = factory("ewtpanictransform", &Class{
 	Parent: ParentBaseTransform, Proto: (*panicTransform)(nil), Pads: []PadTemplate{sinkAny, srcAny},
 	New:        func(e *Element) any { return &panicTransform{Element: e} },
 	Properties: trapProps[panicTransform](),
@@ -101,7 +101,7 @@ func (p *panicSink) Unlock(bool)                      { p.spring("unlock") }
 func (p *panicSink) Render(Buffer) FlowReturn         { p.spring("render"); return FlowOK }
 func (p *panicSink) RenderList(BufferList) FlowReturn { p.spring("render_list"); return FlowOK }
 
-var panicSinkClass = factory("ewtpanicsink", &Class{
+var _ = factory("ewtpanicsink", &Class{
 	Parent: ParentBaseSink, Proto: (*panicSink)(nil), Pads: []PadTemplate{sinkAny},
 	New:        func(e *Element) any { e.SetAsync(false); e.SetSync(false); return &panicSink{Element: e} },
 	Properties: trapProps[panicSink](),
@@ -120,7 +120,7 @@ func (p *panicSrc) Create() (Buffer, FlowReturn) {
 	return NewBuffer([]byte("x")), FlowOK
 }
 
-var panicSrcClass = factory("ewtpanicsrc", &Class{
+var _ = factory("ewtpanicsrc", &Class{
 	Parent: ParentPushSrc, Proto: (*panicSrc)(nil), Pads: []PadTemplate{srcAny},
 	New:        func(e *Element) any { return &panicSrc{Element: e} },
 	Properties: trapProps[panicSrc](),
@@ -144,7 +144,7 @@ func (p *panicElement) RequestPad(template, name string, _ Caps) *Pad {
 func (p *panicElement) ReleasePad(pad *Pad) { p.spring("release_pad"); p.RemovePad(pad) }
 func (p *panicElement) Finalize()           { p.spring("finalize") }
 
-var panicElementClass = factory("ewtpanic", &Class{
+var _ = factory("ewtpanic", &Class{
 	Parent: ParentElement, Proto: (*panicElement)(nil),
 	Pads: []PadTemplate{sinkAny, {Name: "src_%u", Direction: PadSrc, Presence: PadRequest, Caps: "ANY"}},
 	New: func(e *Element) any {
@@ -172,13 +172,13 @@ type stillborn struct{ *Element }
 
 func (*stillborn) Start() bool { return true }
 
-var stillbornClass = factory("ewtstillborn", &Class{
+var _ = factory("ewtstillborn", &Class{
 	Parent: ParentBaseTransform, Proto: (*stillborn)(nil), Pads: []PadTemplate{sinkAny, srcAny},
 	New:        func(e *Element) any { panic("boom in New") },
 	Properties: []Property{StringProp("p", "p", "", 0, func(*stillborn) string { return "" }, func(*stillborn, string) {})},
 })
 
-var wrongTypeClass = factory("ewtwrongtype", &Class{
+var _ = factory("ewtwrongtype", &Class{
 	Parent: ParentElement, Proto: (*stillborn)(nil), New: func(e *Element) any { return e },
 })
 
@@ -188,7 +188,7 @@ func TestPanicsBecomeErrors(t *testing.T) {
 		x *gsttest.Element
 	}
 	play := func(e env) { e.p.SetState(gsttest.Playing, 0) }
-	const transform, sink, src, element = "fakesrc num-buffers=3 ! ewtpanictransform name=x ! fakesink async=false",
+	const transform, sink, src, element = "audiotestsrc num-buffers=3 ! ewtpanictransform name=x ! fakesink async=false",
 		"fakesrc num-buffers=3 ! ewtpanicsink name=x", "ewtpanicsrc num-buffers=3 name=x ! fakesink async=false", "ewtpanic name=x"
 	onPad := func(f func(*gsttest.Pad)) func(env) {
 		return func(e env) {
@@ -264,6 +264,33 @@ func TestPanicsBecomeErrors(t *testing.T) {
 				t.Errorf("the debug text does not lead to the place:\n%s", m.Debug)
 			}
 		})
+	}
+}
+
+// An element whose ChangeState panics on the way down can still be stopped and freed.
+func TestPanicOnTheWayDown(t *testing.T) {
+	before := handles.live()
+	p, err := gsttest.Launch("ewtpanic name=x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := p.ByName("x")
+	setState(t, &p.Element, gsttest.Playing)
+	x.Set("at", "change_state")
+	setState(t, &p.Element, gsttest.Ready)
+	if m := p.Wait(gsttest.Error, patience); m == nil || !strings.Contains(m.Text, "boom at change_state") {
+		t.Errorf("got %v", m)
+	}
+	sink := x.StaticPad("sink")
+	if sink.IsActive() || x.State() != gsttest.Ready {
+		t.Errorf("the state is %d, the pad active: %v", x.State(), sink.IsActive())
+	}
+	sink.Unref()
+	setState(t, &p.Element, gsttest.Null)
+	x.Unref()
+	p.Close()
+	if handles.live() != before {
+		t.Error("the handles are not free")
 	}
 }
 

@@ -55,7 +55,7 @@ func held[V any](f func(*propHolder) *V) (func(*propHolder) V, func(*propHolder,
 		}
 }
 
-var propClass = factory("ewtprops", &Class{
+var _ = factory("ewtprops", &Class{
 	Parent: ParentElement,
 	Proto:  (*propHolder)(nil),
 	New:    func(e *Element) any { return &propHolder{Element: e, sd: "given", i: -1} },

@@ -20,7 +20,7 @@ func (s *signaller) called(name string, r any) any {
 	return r
 }
 
-var signalClass = factory("ewtsignals", &Class{
+var _ = factory("ewtsignals", &Class{
 	Parent: ParentElement,
 	Proto:  (*signaller)(nil),
 	New:    func(e *Element) any { return &signaller{Element: e} },

@@ -79,7 +79,7 @@ func (c *collector) Query(s Side, q Query) bool {
 	return c.ParentQuery(s, q)
 }
 
-var collectClass = factory("ewtcollect", &Class{
+var _ = factory("ewtcollect", &Class{
 	Parent: ParentBaseSink, Proto: (*collector)(nil), Pads: []PadTemplate{sinkAny},
 	New: func(e *Element) any {
 		e.SetSync(false)
@@ -195,7 +195,7 @@ func (s *ticker) Query(d Side, q Query) bool {
 	return s.ParentQuery(d, q)
 }
 
-var tickClass = factory("ewttick", &Class{
+var _ = factory("ewttick", &Class{
 	Parent: ParentPushSrc, Proto: (*ticker)(nil), Pads: []PadTemplate{{Name: "src", Direction: PadSrc, Presence: PadAlways, Caps: textCaps}},
 	New: func(e *Element) any {
 		e.SetTimeFormat(false)
@@ -293,7 +293,7 @@ func (s *pusher) ChangeState(t StateChange) StateChangeReturn {
 	return s.ParentChangeState(t)
 }
 
-var pushClass = factory("ewtpush", &Class{
+var _ = factory("ewtpush", &Class{
 	Parent: ParentElement, Proto: (*pusher)(nil), Pads: []PadTemplate{srcAny},
 	New: func(e *Element) any {
 		s := &pusher{Element: e}

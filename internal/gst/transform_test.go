@@ -26,7 +26,7 @@ func (x *tagger) TransformIP(b Buffer) FlowReturn {
 	return FlowOK
 }
 
-var tagClass = factory("ewttag", &Class{
+var _ = factory("ewttag", &Class{
 	Parent: ParentBaseTransform, Proto: (*tagger)(nil), Pads: []PadTemplate{sinkAny, srcAny},
 	New: func(e *Element) any {
 		e.SetInPlace()
@@ -77,7 +77,7 @@ func (x *counter) GenerateOutput() (Buffer, FlowReturn) {
 	return b, FlowOK
 }
 
-var countClass = factory("ewtcount", &Class{
+var _ = factory("ewtcount", &Class{
 	Parent: ParentBaseTransform, Proto: (*counter)(nil), Pads: []PadTemplate{sinkAny, srcAny},
 	New: func(e *Element) any { return &counter{Element: e} },
 })

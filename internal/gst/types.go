@@ -14,6 +14,8 @@
 //
 //   - A panic in a callback becomes an element error with the Go stack in its
 //     debug string, and the callback's failure value; the host lives on.
+//     What the callback owned when it panicked may leak: nobody knows how far
+//     it had come.
 //   - Nothing of Go is locked while C runs: the layer holds no lock of its own
 //     across any call into GStreamer or into an element.
 //   - Memory that C hands over is valid during the call only; what C keeps is

@@ -128,7 +128,7 @@ func (s *sink) drain() {
 			plural(report.Remaining, "message"), stats.Host, wait, undeliveredReason(stats)), "")
 	}
 	if s.messages == 0 && s.buffers > 0 {
-		s.Warning(gst.StreamFormat, fmt.Sprintf("msgbroker: none of the %s carried a message, nothing was published. "+
+		s.Warning(gst.StreamFormat, fmt.Sprintf("msgbroker: nothing was published: %s came, none with a message. "+
 			"Put msgconv in front of msgbroker (and a detector in front of that), or feed it application/json, text/x-raw or application/x-protobuf; "+
 			"if comp-id is set, msgconv's comp-id must be the same.", plural(s.buffers, "buffer")), "caps "+s.caps)
 	}

@@ -96,6 +96,19 @@ func Make(factory, name string) (*Element, error) {
 	return &Element{p}, nil
 }
 
+// MakeSubclass makes an instance of a new subclass of a factory's element, as a
+// Python application may have one; name is a GType name that is free.
+func MakeSubclass(factory, name string) (*Element, error) {
+	e, err := Make(factory, "")
+	if err != nil {
+		return nil, err
+	}
+	defer e.Unref()
+	n := cs(name)
+	defer free(n)
+	return &Element{(*C.GstElement)(C.ewt_new_subclass(e.p, (*C.char)(n)))}, nil
+}
+
 // Pointer is the GstElement.
 func (e *Element) Pointer() unsafe.Pointer { return unsafe.Pointer(e.p) }
 

@@ -8,6 +8,7 @@
 
 GType ewt_type(const GValue *v);
 GType ewt_type_strv(void);
+gpointer ewt_new_subclass(GstElement *of, const char *name);
 void ewt_set_bytes(GValue *v, const guint8 *data, gsize size);
 GParamSpec *ewt_param(gpointer object, const char *name);
 void ewt_emit(gpointer object, guint id, GValue *values, GValue *ret);

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Plays a pipeline and measures it.
+ *
+ *   gstbench [--warm NAME] DESCRIPTION
+ *
+ * Prints one line of JSON: {"seconds":S,"cpu_seconds":C,"counters":{…}}. Both run from the first buffer to
+ * EOS; loading, negotiation and connecting are done before, in PAUSED. CPU is that of the whole process,
+ * every thread of it. With --warm, the element NAME is a msgbroker: one message is published by its action
+ * signal and acknowledged before the clocks start, and counters are the integers of its stats property.
+ * The exit status is 1 for a pipeline that ends in an error; warnings go to stderr.
+ *
+ * The element roisrc is there as well: a source of video buffers with regions of interest that costs next
+ * to nothing, because its buffers come from a pool and keep their regions there.
+ */
+#include <gst/base/gstpushsrc.h>
+#include <gst/gst.h>
+#include <gst/video/gstvideometa.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+typedef struct {
+  GstPushSrc parent;
+  GstBufferPool *pool;
+  guint objects;
+  guint64 num_buffers, count;
+} RoiSrc;
+
+typedef struct {
+  GstPushSrcClass parent;
+} RoiSrcClass;
+
+typedef struct {
+  GstBufferPool parent;
+  guint objects;
+} RoiPool;
+
+typedef struct {
+  GstBufferPoolClass parent;
+} RoiPoolClass;
+
+G_DEFINE_TYPE(RoiPool, roi_pool, GST_TYPE_BUFFER_POOL)
+G_DEFINE_TYPE(RoiSrc, roi_src, GST_TYPE_PUSH_SRC)
+
+static const char *const labels[] = {"person", "car", "bicycle", "roadsign"};
+
+/* What a detector and a tracker write, in the fields that the open ones use. */
+static void add_region(GstBuffer *b, guint i) {
+  GstVideoRegionOfInterestMeta *roi = gst_buffer_add_video_region_of_interest_meta(b, labels[i % G_N_ELEMENTS(labels)],
+      100 + 7 * i, 200 + 3 * i, 64 + i, 128 + i);
+  gst_video_region_of_interest_meta_add_param(roi, gst_structure_new("detection", "confidence", G_TYPE_DOUBLE,
+      0.5 + i / 128.0, "label_id", G_TYPE_INT, (gint)(i % G_N_ELEMENTS(labels)), NULL));
+  gst_video_region_of_interest_meta_add_param(roi, gst_structure_new("object_id", "id", G_TYPE_INT, (gint)(1000 + i), NULL));
+  /* The pool takes every other meta off when the buffer comes back. */
+  GST_META_FLAG_SET(&roi->meta, GST_META_FLAG_POOLED);
+}
+
+static GstFlowReturn roi_pool_alloc(GstBufferPool *pool, GstBuffer **out, GstBufferPoolAcquireParams *params) {
+  GstFlowReturn ret = GST_BUFFER_POOL_CLASS(roi_pool_parent_class)->alloc_buffer(pool, out, params);
+  guint i;
+
+  for (i = 0; ret == GST_FLOW_OK && i < ((RoiPool *)pool)->objects; i++)
+    add_region(*out, i);
+  return ret;
+}
+
+static void roi_pool_class_init(RoiPoolClass *klass) {
+  GST_BUFFER_POOL_CLASS(klass)->alloc_buffer = roi_pool_alloc;
+}
+
+static void roi_pool_init(RoiPool *pool) { (void)pool; }
+
+static gboolean roi_src_start(GstBaseSrc *base) {
+  RoiSrc *self = (RoiSrc *)base;
+  GstStructure *config;
+
+  self->pool = g_object_new(roi_pool_get_type(), NULL);
+  ((RoiPool *)self->pool)->objects = self->objects;
+  config = gst_buffer_pool_get_config(self->pool);
+  gst_buffer_pool_config_set_params(config, NULL, 16, 4, 0);
+  self->count = 0;
+  return gst_buffer_pool_set_config(self->pool, config) && gst_buffer_pool_set_active(self->pool, TRUE);
+}
+
+static gboolean roi_src_stop(GstBaseSrc *base) {
+  RoiSrc *self = (RoiSrc *)base;
+
+  gst_buffer_pool_set_active(self->pool, FALSE);
+  gst_clear_object(&self->pool);
+  return TRUE;
+}
+
+static GstFlowReturn roi_src_create(GstPushSrc *push, GstBuffer **out) {
+  RoiSrc *self = (RoiSrc *)push;
+  GstFlowReturn ret;
+
+  if (self->count == self->num_buffers)
+    return GST_FLOW_EOS;
+  ret = gst_buffer_pool_acquire_buffer(self->pool, out, NULL);
+  if (ret == GST_FLOW_OK)
+    GST_BUFFER_PTS(*out) = self->count++ * 40 * GST_MSECOND;
+  return ret;
+}
+
+static void roi_src_set_property(GObject *object, guint id, const GValue *value, GParamSpec *spec) {
+  (void)spec;
+  if (id == 1)
+    ((RoiSrc *)object)->objects = g_value_get_uint(value);
+  else
+    ((RoiSrc *)object)->num_buffers = g_value_get_uint64(value);
+}
+
+static void roi_src_class_init(RoiSrcClass *klass) {
+  static GstStaticPadTemplate src = GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS,
+      GST_STATIC_CAPS("video/x-raw,format=RGB,width=1920,height=1080,framerate=25/1"));
+  GObjectClass *object = G_OBJECT_CLASS(klass);
+
+  object->set_property = roi_src_set_property;
+  g_object_class_install_property(object, 1, g_param_spec_uint("objects", NULL, "Regions of interest on each buffer",
+      0, 10000, 0, G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS));
+  g_object_class_install_property(object, 2, g_param_spec_uint64("count", NULL, "Buffers until EOS",
+      0, G_MAXUINT64, 0, G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS));
+  GST_BASE_SRC_CLASS(klass)->start = roi_src_start;
+  GST_BASE_SRC_CLASS(klass)->stop = roi_src_stop;
+  GST_PUSH_SRC_CLASS(klass)->create = roi_src_create;
+  gst_element_class_add_static_pad_template(GST_ELEMENT_CLASS(klass), &src);
+  gst_element_class_set_static_metadata(GST_ELEMENT_CLASS(klass), "Regions", "Source/Video",
+      "Buffers with regions of interest", "The gst-edgewire maintainers");
+}
+
+static void roi_src_init(RoiSrc *self) { gst_base_src_set_format(GST_BASE_SRC(self), GST_FORMAT_TIME); }
+
+static double cpu_seconds(void) {
+  struct rusage u;
+
+  getrusage(RUSAGE_SELF, &u);
+  return u.ru_utime.tv_sec + u.ru_stime.tv_sec + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+/* Shows what went wrong; FALSE ends the run. */
+static gboolean look_at(GstMessage *m) {
+  GError *error = NULL;
+  gchar *debug = NULL;
+
+  if (GST_MESSAGE_TYPE(m) == GST_MESSAGE_ERROR)
+    gst_message_parse_error(m, &error, &debug);
+  else
+    gst_message_parse_warning(m, &error, &debug);
+  fprintf(stderr, "gstbench: %s\n%s\n", error->message, debug ? debug : "");
+  g_error_free(error);
+  g_free(debug);
+  return GST_MESSAGE_TYPE(m) != GST_MESSAGE_ERROR;
+}
+
+static gboolean wait_eos(GstBus *bus) {
+  gboolean going = TRUE;
+
+  while (going) {
+    GstMessage *m = gst_bus_timed_pop_filtered(bus, GST_CLOCK_TIME_NONE,
+        GST_MESSAGE_EOS | GST_MESSAGE_ERROR | GST_MESSAGE_WARNING);
+    if (GST_MESSAGE_TYPE(m) == GST_MESSAGE_EOS) {
+      gst_message_unref(m);
+      return TRUE;
+    }
+    going = look_at(m);
+    gst_message_unref(m);
+  }
+  return FALSE;
+}
+
+static guint64 counter(GstElement *broker, const char *name) {
+  GstStructure *s = NULL;
+  guint64 n = 0;
+
+  g_object_get(broker, "stats", &s, NULL);
+  if (s != NULL) {
+    gst_structure_get_uint64(s, name, &n);
+    gst_structure_free(s);
+  }
+  return n;
+}
+
+static gboolean warm_up(GstElement *broker) {
+  GBytes *first = g_bytes_new_static("{}", 2);
+  gboolean ok = FALSE;
+  int i;
+
+  g_signal_emit_by_name(broker, "publish", NULL, first, &ok);
+  g_bytes_unref(first);
+  for (i = 0; ok && i < 6000 && counter(broker, "acknowledged") == 0; i++)
+    g_usleep(5000);
+  return ok && counter(broker, "acknowledged") == 1;
+}
+
+static gboolean print_counter(GQuark field, const GValue *value, gpointer first) {
+  if (G_VALUE_HOLDS_UINT64(value)) {
+    printf("%s\"%s\":%" G_GUINT64_FORMAT, *(gboolean *)first ? "" : ",", g_quark_to_string(field), g_value_get_uint64(value));
+    *(gboolean *)first = FALSE;
+  }
+  return TRUE;
+}
+
+int main(int argc, char **argv) {
+  GError *error = NULL;
+  GstElement *pipeline, *broker = NULL;
+  GstStructure *stats = NULL;
+  GstBus *bus;
+  gboolean ok, first = TRUE;
+  gint64 began, took;
+  double cpu;
+  const char *name = NULL;
+
+  gst_init(&argc, &argv);
+  gst_element_register(NULL, "roisrc", GST_RANK_NONE, roi_src_get_type());
+  if (argc == 4 && strcmp(argv[1], "--warm") == 0) {
+    name = argv[2];
+  } else if (argc != 2) {
+    fprintf(stderr, "usage: gstbench [--warm NAME] DESCRIPTION\n");
+    return 2;
+  }
+  pipeline = gst_parse_launch(argv[argc - 1], &error);
+  if (error != NULL || !GST_IS_PIPELINE(pipeline)) {
+    fprintf(stderr, "gstbench: %s\n", error ? error->message : "the description is no pipeline");
+    return 2;
+  }
+  bus = gst_element_get_bus(pipeline);
+  ok = gst_element_set_state(pipeline, GST_STATE_PAUSED) != GST_STATE_CHANGE_FAILURE &&
+      gst_element_get_state(pipeline, NULL, NULL, 30 * GST_SECOND) != GST_STATE_CHANGE_FAILURE;
+  if (ok && name != NULL) {
+    broker = gst_bin_get_by_name(GST_BIN(pipeline), name);
+    ok = broker != NULL && warm_up(broker);
+    if (!ok)
+      fprintf(stderr, "gstbench: the first message is not acknowledged\n");
+  }
+  began = g_get_monotonic_time();
+  cpu = cpu_seconds();
+  if (ok)
+    gst_element_set_state(pipeline, GST_STATE_PLAYING);
+  else
+    gst_bus_post(bus, gst_message_new_eos(GST_OBJECT(pipeline))); /* after what stands there already */
+  ok = wait_eos(bus) && ok;
+  took = g_get_monotonic_time() - began;
+  cpu = cpu_seconds() - cpu;
+  if (ok) {
+    printf("{\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"counters\":{", took / 1e6, cpu);
+    if (broker != NULL) {
+      g_object_get(broker, "stats", &stats, NULL);
+      gst_structure_foreach(stats, print_counter, &first);
+      gst_structure_free(stats);
+    }
+    printf("}}\n");
+  }
+  gst_element_set_state(pipeline, GST_STATE_NULL);
+  gst_clear_object(&broker);
+  gst_object_unref(bus);
+  gst_object_unref(pipeline);
+  return ok ? 0 : 1;
+}

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The documentation holds: its launch lines run, its property tables are the elements'."""
+import os
+import re
+import shlex
+import subprocess
+import unittest
+
+import ewtest
+from ewtest import ROOT, Gst, needs_kafka
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def shell_lines(page):
+    for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.M | re.S):
+        for line in block.splitlines():
+            yield line
+
+
+class Pages(unittest.TestCase):
+    @needs_kafka
+    def test_launch_lines_run(self):
+        count = 0
+        host, port = ewtest.KAFKA.rsplit(":", 1)
+        for page in PAGES:
+            for line in shell_lines(page):
+                if "gst-launch-1.0" not in line:
+                    continue
+                count += 1
+                with self.subTest(page=page.name, line=line):
+                    out = subprocess.run(["bash", "-c", line.replace("localhost;9092", f"{host};{port}")], env=ewtest.clean_env(),
+                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+                    self.assertEqual(out.returncode, 0, out.stdout[-2000:])
+                    self.assertNotIn("WARNING: from", out.stdout)
+        self.assertGreaterEqual(count, 7)
+
+    def test_every_element_has_a_launch_line(self):
+        for element in ("msgconv", "msgbroker"):
+            page = ROOT / "docs" / f"{element}.md"
+            self.assertTrue(any("gst-launch-1.0" in x and element in shlex.split(x) for x in shell_lines(page)), element)
+
+    def test_property_tables_are_complete(self):
+        inherited = {p.name for base in ("identity", "fakesink") for p in Gst.ElementFactory.make(base).list_properties()
+                     if p.owner_type.name in ("GstObject", "GstBaseTransform", "GstBaseSink", "GstElement", "GObject")}
+        for element in ("msgconv", "msgbroker"):
+            e = Gst.ElementFactory.make(element)
+            section = (ROOT / "docs" / f"{element}.md").read_text().split("## Properties")[1].split("\n## ")[0]
+            table = dict(re.findall(r"^\| `([a-z0-9-]+)` \| ([^|]*) \|", section, re.M))
+            own = {p.name: p for p in e.list_properties() if p.owner_type == e.__gtype__}
+            for name, spec in own.items():
+                with self.subTest(element=element, property=name):
+                    self.assertIn(name, table)
+                    kind = {"gchararray": "string", "guint": "uint", "gboolean": "boolean", "guint64": "uint64",
+                            "GstStructure": "structure"}.get(spec.value_type.name, "enum")
+                    self.assertTrue(table[name].strip().startswith(kind), f"{table[name]} is not {kind}")
+            self.assertLessEqual(own.keys() & inherited, {"stats"})  # basesink has one of its own
+
+    def test_links_lead_somewhere(self):
+        for page in PAGES:
+            for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+                if not target.startswith("http"):
+                    with self.subTest(page=page.name, target=target):
+                        self.assertTrue((page.parent / target).exists())
+
+    def test_interface_of_the_reference(self):
+        """Names, types and defaults of nvmsgconv's and nvmsgbroker's properties."""
+        expect = {
+            "msgconv": {"config": None, "msg2p-lib": None, "payload-type": 0, "comp-id": 0, "debug-payload-dir": None,
+                        "multiple-payloads": False, "msg2p-newapi": False, "frame-interval": 30, "dummy-payload": False,
+                        "embedding-filter": None},
+            "msgbroker": {"proto-lib": None, "conn-str": None, "config": None, "topic": None, "comp-id": 0, "new-api": False,
+                          "sleep-time": 0, "sync": False, "async": False},
+        }
+        for element, properties in expect.items():
+            e = Gst.ElementFactory.make(element)
+            for name, default in properties.items():
+                with self.subTest(element=element, property=name):
+                    value = e.get_property(name)
+                    self.assertEqual(int(value) if hasattr(value, "value_nick") else value, default)
+        kinds = Gst.ElementFactory.make("msgconv").find_property("payload-type").enum_class.__enum_values__
+        self.assertEqual({int(k): v.value_nick for k, v in kinds.items()},
+                         {0: "PAYLOAD_DEEPSTREAM", 1: "PAYLOAD_DEEPSTREAM_MINIMAL", 2: "PAYLOAD_DEEPSTREAM_PROTOBUF",
+                          256: "PAYLOAD_RESERVED", 257: "PAYLOAD_CUSTOM"})
+
+
+if __name__ == "__main__":
+    unittest.main()
