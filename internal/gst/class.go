@@ -147,7 +147,8 @@ type (
 		RenderList(BufferList) FlowReturn
 	}
 	// Unlocker ends a wait in Render or Create at once (true), and allows
-	// waiting again (false) (BS, PS).
+	// waiting again (false) (BS, PS). A sink that waits in Render before it plays
+	// holds up PAUSED→PLAYING: basesink unlocks on the way down only.
 	Unlocker interface {
 		Unlock(bool)
 	}

@@ -109,8 +109,11 @@ func TestCreateAndDestroyWithoutGrowth(t *testing.T) {
 	cycle(100000)
 	after := settle()
 	t.Logf("resident: %d kB, after 100000 more elements %d kB", before, after)
-	if after > before+4096 {
-		t.Errorf("resident memory grew from %d to %d kB", before, after)
+	if after > before+4096 { // an allocator settles late, a leak goes on
+		cycle(100000)
+		if more := settle(); more > after+4096 {
+			t.Errorf("resident memory grew from %d to %d to %d kB", before, after, more)
+		}
 	}
 	if n := handles.live(); n != handlesBefore {
 		t.Errorf("%d handles are left", n-handlesBefore)

@@ -199,3 +199,20 @@ func instanceAt(p any) any {
 	}
 	return nil
 }
+
+// liveNames tells what the handles in use stand for.
+func liveNames() (names []string) {
+	for _, pg := range *handles.pages.Load() {
+		for i := range pg {
+			if v := pg[i].value.Load(); v != nil {
+				switch v := (*v).(type) {
+				case *Element:
+					names = append(names, "element "+v.class.Name)
+				case *Pad:
+					names = append(names, fmt.Sprintf("pad %q of %s, %d uses", v.Name(), v.owner.class.Name, v.uses.Load()))
+				}
+			}
+		}
+	}
+	return names
+}

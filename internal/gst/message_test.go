@@ -78,6 +78,9 @@ func TestElementMessage(t *testing.T) {
 }
 
 func TestDebugCategory(t *testing.T) {
+	logLines.Lock()
+	logLines.list = nil
+	logLines.Unlock()
 	e := makeElement(t, "ewttell")
 	defer e.Unref()
 	x := instOf[teller](t, e)

@@ -260,7 +260,11 @@ func TestRequestAndReleaseWhileDataFlows(t *testing.T) {
 	}
 	s.Unref()
 	within(t, patience, "Close", p.Close)
-	eventually(t, "the handles' end", func() bool { return handles.live() == before })
+	for end := time.Now().Add(patience); handles.live() > before; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d handles are left: %s", handles.live()-before, liveNames())
+		}
+	}
 }
 
 func TestReleaseThatPanicsStillReleases(t *testing.T) {

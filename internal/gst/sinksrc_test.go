@@ -142,8 +142,9 @@ func TestUnlockEndsRender(t *testing.T) {
 	c := instOf[collector](t, byName(t, p, "x"))
 	for range 5 {
 		c.inside.Store(false)
+		c.wait.Store(false)
+		setState(t, &p.Element, gsttest.Playing)
 		c.wait.Store(true)
-		p.SetState(gsttest.Playing, 0)
 		eventually(t, "render", c.inside.Load)
 		within(t, patience, "the stop", func() { p.SetState(gsttest.Ready, 0) })
 	}

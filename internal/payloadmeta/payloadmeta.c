@@ -27,30 +27,53 @@ gboolean ew_payload_register(void) {
   return api != 0;
 }
 
-static void set_string(GstStructure *s, GQuark field, const char *text, gsize len) {
+static void set_content_type(GstStructure *s, const char *text, gsize len) {
+  // The usual ones need no copy.
+  static const char *const known[] = {"application/json", "application/x-protobuf"};
   GValue v = G_VALUE_INIT;
   g_value_init(&v, G_TYPE_STRING);
-  g_value_take_string(&v, g_strndup(text, len));
-  gst_structure_id_take_value(s, field, &v);
+  for (guint i = 0; i < G_N_ELEMENTS(known); i++)
+    if (strlen(known[i]) == len && memcmp(known[i], text, len) == 0)
+      g_value_set_static_string(&v, known[i]);
+  if (g_value_get_string(&v) == NULL)
+    g_value_take_string(&v, g_strndup(text, len));
+  gst_structure_id_take_value(s, q_content_type, &v);
 }
 
-gboolean ew_payload_attach(gpointer buffer, gconstpointer data, gsize size, const char *content_type,
-    gsize content_type_len, const char *key, gsize key_len, gint64 timestamp, guint comp_id) {
-  GstCustomMeta *meta = gst_buffer_add_custom_meta(buffer, EW_PAYLOAD_META);
-  if (meta == NULL)
-    return FALSE;
-  GstStructure *s = gst_custom_meta_get_structure(meta);
-  GValue v = G_VALUE_INIT;
-  g_value_init(&v, G_TYPE_BYTES);
-  g_value_take_boxed(&v, g_bytes_new(data, size));
-  gst_structure_id_take_value(s, q_payload, &v);
-  set_string(s, q_content_type, content_type, content_type_len);
-  if (key_len > 0)
-    set_string(s, q_key, key, key_len);
-  if (timestamp != 0)
-    gst_structure_id_set(s, q_timestamp, G_TYPE_INT64, timestamp, NULL);
-  gst_structure_id_set(s, q_comp_id, G_TYPE_UINT, comp_id, NULL);
-  return TRUE;
+// Attaches n payloads. They share one copy of data.
+gboolean ew_payload_attach(gpointer buffer, const guint8 *data, gsize size, const char *text, const EwRecord *records, guint n) {
+  GBytes *all = g_bytes_new(data, size);
+  guint i;
+  for (i = 0; i < n; i++) {
+    const EwRecord *r = &records[i];
+    GstCustomMeta *meta = gst_buffer_add_custom_meta(buffer, EW_PAYLOAD_META);
+    if (meta == NULL)
+      break;
+    GstStructure *s = gst_custom_meta_get_structure(meta);
+    GValue v = G_VALUE_INIT;
+    g_value_init(&v, G_TYPE_BYTES);
+    g_value_take_boxed(&v, r->size == size ? g_bytes_ref(all) : g_bytes_new_from_bytes(all, r->data, r->size));
+    gst_structure_id_take_value(s, q_payload, &v);
+    set_content_type(s, text + r->content_type, r->content_type_len);
+    if (r->key_len > 0) {
+      v = (GValue)G_VALUE_INIT;
+      g_value_init(&v, G_TYPE_STRING);
+      g_value_take_string(&v, g_strndup(text + r->key, r->key_len));
+      gst_structure_id_take_value(s, q_key, &v);
+    }
+    if (r->timestamp != 0) {
+      v = (GValue)G_VALUE_INIT;
+      g_value_init(&v, G_TYPE_INT64);
+      g_value_set_int64(&v, r->timestamp);
+      gst_structure_id_take_value(s, q_timestamp, &v);
+    }
+    v = (GValue)G_VALUE_INIT;
+    g_value_init(&v, G_TYPE_UINT);
+    g_value_set_uint(&v, r->comp_id);
+    gst_structure_id_take_value(s, q_comp_id, &v);
+  }
+  g_bytes_unref(all);
+  return i == n;
 }
 
 static const char *get_string(GstStructure *s, GQuark field) {
@@ -72,8 +95,10 @@ static gboolean read_meta(GstStructure *s, EwPayload *p) {
   } else {
     return FALSE;
   }
-  p->content_type = get_string(s, q_content_type);
-  p->key = get_string(s, q_key);
+  if ((p->content_type = get_string(s, q_content_type)) != NULL)
+    p->content_type_len = strlen(p->content_type);
+  if ((p->key = get_string(s, q_key)) != NULL)
+    p->key_len = strlen(p->key);
   if ((v = gst_structure_id_get_value(s, q_timestamp)) != NULL && G_VALUE_HOLDS_INT64(v))
     p->timestamp = g_value_get_int64(v);
   if ((v = gst_structure_id_get_value(s, q_comp_id)) != NULL && G_VALUE_HOLDS_UINT(v))
@@ -81,13 +106,28 @@ static gboolean read_meta(GstStructure *s, EwPayload *p) {
   return TRUE;
 }
 
-// Fills out with the next payload metas; *state starts as NULL. Fewer than max means the end.
-guint ew_payload_collect(gpointer buffer, gpointer *state, EwPayload *out, guint max) {
+// Fills batch with the next payloads; its state starts as NULL. Fewer than EW_BATCH
+// means the end. With whole, a buffer without such metas is a payload by itself,
+// which must be released. FALSE if its memory cannot be read.
+gboolean ew_payload_collect(gpointer buffer, EwBatch *batch, gboolean whole) {
   GstMeta *meta;
-  guint n = 0;
-  while (n < max && (meta = gst_buffer_iterate_meta_filtered(buffer, state, api)) != NULL) {
-    if (read_meta(gst_custom_meta_get_structure((GstCustomMeta *)meta), &out[n]))
-      n++;
+  gboolean first = batch->state == NULL;
+  batch->n = 0;
+  while (batch->n < EW_BATCH && (meta = gst_buffer_iterate_meta_filtered(buffer, &batch->state, api)) != NULL) {
+    if (read_meta(gst_custom_meta_get_structure((GstCustomMeta *)meta), &batch->out[batch->n]))
+      batch->n++;
   }
-  return n;
+  if (batch->n > 0 || !whole || !first)
+    return TRUE;
+  if (!gst_buffer_map(buffer, &batch->map, GST_MAP_READ))
+    return FALSE;
+  batch->mapped = TRUE;
+  batch->out[0] = (EwPayload){.data = batch->map.data, .size = batch->map.size};
+  batch->n = 1;
+  return TRUE;
+}
+
+void ew_payload_release(gpointer buffer, EwBatch *batch) {
+  batch->mapped = FALSE;
+  gst_buffer_unmap(buffer, &batch->map);
 }

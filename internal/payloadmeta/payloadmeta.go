@@ -14,7 +14,7 @@ package payloadmeta
 #cgo pkg-config: gstreamer-1.0
 #cgo CFLAGS: -std=gnu11 -Wall -Wextra -Werror
 #include "payloadmeta.h"
-#include <string.h>
+#include <stdlib.h>
 */
 import "C"
 
@@ -36,9 +36,10 @@ type Payload struct {
 	Key         string // "" for none
 	TimestampMS int64  // since 1970 UTC; 0 for none
 	CompID      uint32
+	Whole       bool // read: it is the buffer's memory, not a meta
 }
 
-// Register makes the meta known to GStreamer. Call it before Attach and Each.
+// Register makes the meta known to GStreamer. Call it before anything else here.
 func Register() error {
 	if C.ew_payload_register() == 0 {
 		return errors.New("GStreamer refuses the meta " + Name)
@@ -46,47 +47,103 @@ func Register() error {
 	return nil
 }
 
-// Attach copies p into a new meta of the buffer, which must be writable.
-func Attach(b gst.Buffer, p *Payload) bool {
-	return C.ew_payload_attach(C.gpointer(b.Pointer()),
-		C.gconstpointer(unsafe.Pointer(unsafe.SliceData(p.Data))), C.gsize(len(p.Data)),
-		(*C.char)(unsafe.Pointer(unsafe.StringData(p.ContentType))), C.gsize(len(p.ContentType)),
-		(*C.char)(unsafe.Pointer(unsafe.StringData(p.Key))), C.gsize(len(p.Key)),
-		C.gint64(p.TimestampMS), C.guint(p.CompID)) != 0
+// Writer collects the payloads of a buffer and attaches them in one call. It
+// keeps its memory for the next buffer.
+type Writer struct {
+	data    []byte // the payloads, one after the other
+	text    []byte // content types and keys
+	records []C.EwRecord
 }
 
-// Reader reads payload metas; it is reused to save an allocation per buffer.
+// Add copies p into the Writer.
+func (w *Writer) Add(p *Payload) {
+	r := C.EwRecord{data: C.guint64(len(w.data)), size: C.guint64(len(p.Data)),
+		timestamp: C.gint64(p.TimestampMS), comp_id: C.guint32(p.CompID)}
+	w.data = append(w.data, p.Data...)
+	r.content_type, r.content_type_len = w.addText(p.ContentType)
+	r.key, r.key_len = w.addText(p.Key)
+	w.records = append(w.records, r)
+}
+
+func (w *Writer) addText(s string) (offset, length C.guint32) {
+	offset = C.guint32(len(w.text))
+	w.text = append(w.text, s...)
+	return offset, C.guint32(len(s))
+}
+
+// Attach makes a meta of each payload added, on a buffer that must be writable,
+// and empties the Writer. It reports whether all were attached.
+func (w *Writer) Attach(b gst.Buffer) bool {
+	ok := len(w.records) == 0 || C.ew_payload_attach(C.gpointer(b.Pointer()),
+		(*C.guint8)(unsafe.Pointer(unsafe.SliceData(w.data))), C.gsize(len(w.data)),
+		(*C.char)(unsafe.Pointer(unsafe.SliceData(w.text))),
+		unsafe.SliceData(w.records), C.guint(len(w.records))) != 0
+	w.Reset()
+	return ok
+}
+
+// Reset forgets what was added.
+func (w *Writer) Reset() { w.data, w.text, w.records = w.data[:0], w.text[:0], w.records[:0] }
+
+// ErrMap is what Each gives for a buffer whose memory cannot be read.
+var ErrMap = errors.New("the buffer's memory cannot be read")
+
+// Reader reads payload metas. Close frees its memory; it may be used again.
 type Reader struct {
-	out   [16]C.EwPayload
-	state C.gpointer
+	batch *C.EwBatch
 }
 
 // Each calls f with every payload on the buffer, in the order of attaching,
-// until f answers false.
-func (r *Reader) Each(b gst.Buffer, f func(Payload) bool) {
-	r.state = nil
+// until f answers false. If whole is set, a buffer that carries none is a
+// payload by itself.
+func (r *Reader) Each(b gst.Buffer, whole bool, f func(Payload) bool) error {
+	if r.batch == nil {
+		r.batch = (*C.EwBatch)(C.calloc(1, C.sizeof_EwBatch)) // cgo's calloc does not return without memory
+	}
+	r.batch.state = nil
+	flag := C.gboolean(C.FALSE)
+	if whole {
+		flag = C.TRUE
+	}
 	for {
-		n := int(C.ew_payload_collect(C.gpointer(b.Pointer()), &r.state, &r.out[0], C.guint(len(r.out))))
-		for i := range r.out[:n] {
-			c := &r.out[i]
-			more := f(Payload{
-				Data:        unsafe.Slice((*byte)(c.data), int(c.size)),
-				ContentType: view(c.content_type), Key: view(c.key),
-				TimestampMS: int64(c.timestamp), CompID: uint32(c.comp_id),
-			})
-			if !more {
-				return
+		if C.ew_payload_collect(C.gpointer(b.Pointer()), r.batch, flag) == 0 {
+			return ErrMap
+		}
+		if r.batch.mapped != 0 {
+			r.single(b, f)
+			return nil
+		}
+		n := int(r.batch.n)
+		for i := range n {
+			if !f(payload(&r.batch.out[i])) {
+				return nil
 			}
 		}
-		if n < len(r.out) {
-			return
+		if n < C.EW_BATCH {
+			return nil
 		}
 	}
 }
 
-func view(s *C.char) string {
-	if s == nil {
-		return ""
+// single hands out the buffer's own memory.
+func (r *Reader) single(b gst.Buffer, f func(Payload) bool) {
+	defer C.ew_payload_release(C.gpointer(b.Pointer()), r.batch)
+	p := payload(&r.batch.out[0])
+	p.Whole = true
+	f(p)
+}
+
+// Close frees the Reader's memory.
+func (r *Reader) Close() {
+	C.free(unsafe.Pointer(r.batch))
+	r.batch = nil
+}
+
+func payload(c *C.EwPayload) Payload {
+	return Payload{
+		Data:        unsafe.Slice((*byte)(c.data), int(c.size)),
+		ContentType: unsafe.String((*byte)(unsafe.Pointer(c.content_type)), int(c.content_type_len)),
+		Key:         unsafe.String((*byte)(unsafe.Pointer(c.key)), int(c.key_len)),
+		TimestampMS: int64(c.timestamp), CompID: uint32(c.comp_id),
 	}
-	return unsafe.String((*byte)(unsafe.Pointer(s)), int(C.strlen(s)))
 }

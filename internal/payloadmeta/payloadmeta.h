@@ -6,18 +6,39 @@
 
 #define EW_PAYLOAD_META "EdgewirePayload"
 
+// A payload to attach, as offsets into the bytes and the texts of a call: Go
+// memory without pointers, which cgo need not look through.
+typedef struct {
+  guint64 data, size;
+  guint32 content_type, content_type_len, key, key_len;
+  gint64 timestamp;
+  guint32 comp_id;
+} EwRecord;
+
 // What a meta says. The pointers belong to the buffer.
 typedef struct {
   const char *content_type, *key;
+  gsize content_type_len, key_len;
   gconstpointer data;
   gsize size;
   gint64 timestamp; // ms since the epoch, 0 unknown
   guint comp_id;
 } EwPayload;
 
+#define EW_BATCH 16
+
+// What a collect call found. It is C memory that is reused, for cgo's sake too.
+typedef struct {
+  EwPayload out[EW_BATCH];
+  guint n;
+  gpointer state; // of the iteration
+  gboolean mapped; // out[0] is the buffer's own memory, until released
+  GstMapInfo map;
+} EwBatch;
+
 gboolean ew_payload_register(void);
-gboolean ew_payload_attach(gpointer buffer, gconstpointer data, gsize size, const char *content_type,
-    gsize content_type_len, const char *key, gsize key_len, gint64 timestamp, guint comp_id);
-guint ew_payload_collect(gpointer buffer, gpointer *state, EwPayload *out, guint max);
+gboolean ew_payload_attach(gpointer buffer, const guint8 *data, gsize size, const char *text, const EwRecord *records, guint n);
+gboolean ew_payload_collect(gpointer buffer, EwBatch *batch, gboolean whole);
+void ew_payload_release(gpointer buffer, EwBatch *batch);
 
 #endif

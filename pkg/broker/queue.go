@@ -12,7 +12,7 @@ import (
 
 const (
 	chunkSize  = 256 << 10 // bytes of messages in a chunk; a larger message has a chunk of its own
-	freeChunks = 16        // how many empty chunks are kept for reuse
+	freeChunks = 32        // how many empty chunks are kept for reuse
 )
 
 // A chunk is a run of messages. It is kept until the server has answered for all of them, so that what is
@@ -133,9 +133,10 @@ func (c *chunk) unansweredUpTo(seq uint64) int {
 // A queue holds the messages that have no answer yet, in order. Its owner locks.
 type queue struct {
 	chunks   []*chunk
-	next     int // the first chunk that is not wholly handed to the adapter
-	hint     int // where the last answer was found
-	finished int // finished chunks that still stand in the list
+	next     int    // the first chunk that is not wholly handed to the adapter
+	hint     int    // where the last answer was found
+	last     *chunk // the one with the last answer
+	finished int    // finished chunks that still stand in the list
 	free     []*chunk
 	messages int   // without an answer
 	unsent   int   // not handed to the adapter
@@ -196,7 +197,15 @@ func (q *queue) tidy(c *chunk) {
 			c.batch.Data = nil
 		}
 		q.sweep()
-	case c.sparse():
+	case c != q.last:
+		q.thin(c)
+	}
+}
+
+// thin compacts a chunk that holds little for its size. The one whose answers are coming in is left
+// alone: it is about to be finished.
+func (q *queue) thin(c *chunk) {
+	if c.sparse() {
 		q.recycle(&chunk{batch: c.compact()})
 	}
 }
@@ -247,6 +256,12 @@ func (q *queue) answer(seq uint64) (int, bool) {
 	}
 	q.messages--
 	q.bytes -= int64(size)
+	if before := q.last; before != c {
+		q.last = c
+		if before != nil {
+			q.thin(before)
+		}
+	}
 	q.tidy(c)
 	return payload, true
 }

@@ -19,6 +19,17 @@ import (
 
 var adapterLog = gst.NewCategory("msgbroker-adapter", "protocol libraries of msgbroker (librdkafka …)")
 
+// ChangeState lets the stream pass until the first PLAYING: a tee whose other
+// branches still preroll must not wait for us. Once PLAYING, PAUSED holds the
+// stream as with any sink.
+func (s *sink) ChangeState(t gst.StateChange) gst.StateChangeReturn {
+	ret := s.ParentChangeState(t)
+	if t == gst.ReadyToPaused && ret != gst.StateChangeFailure {
+		s.SkipPreroll()
+	}
+	return ret
+}
+
 // Start opens the connection, READY to PAUSED. Only a configuration that can
 // never work fails; a broker that is not there is waited for while we play.
 func (s *sink) Start() bool {
@@ -75,6 +86,7 @@ func (s *sink) Stop() bool {
 	conn, wait := s.conn, time.Duration(s.set.drainTimeout)*time.Millisecond
 	s.conn = nil
 	s.mu.Unlock()
+	s.reader.Close()
 	if conn == nil {
 		return true
 	}
@@ -117,10 +129,8 @@ func (s *sink) drain() {
 	s.mu.Lock()
 	wait, flushing := time.Duration(s.set.drainTimeout)*time.Millisecond, s.flushing
 	s.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	ctx, cancel := context.WithTimeout(flushContext{context.Background(), flushing}, wait)
 	defer cancel()
-	stop := context.AfterFunc(waitContext{ctx, flushing}, cancel)
-	defer stop()
 	report := conn.Drain(ctx)
 	if report.Remaining > 0 {
 		stats := conn.Stats()
@@ -137,13 +147,22 @@ func (s *sink) drain() {
 	s.PostMessage(st)
 }
 
-// waitContext ends when flushing is closed.
-type waitContext struct {
+// flushContext ends when flushing is closed.
+type flushContext struct {
 	context.Context
 	flushing <-chan struct{}
 }
 
-func (w waitContext) Done() <-chan struct{} { return w.flushing }
+func (c flushContext) Done() <-chan struct{} { return c.flushing }
+
+func (c flushContext) Err() error {
+	select {
+	case <-c.flushing:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
 
 // stats is the property stats.
 func (s *sink) stats() gst.Structure {

@@ -199,25 +199,16 @@ func (s *sink) Render(b gst.Buffer) gst.FlowReturn {
 	}
 	s.buffers++
 	flow := gst.FlowOK
-	metas := 0
 	want := s.compID.Load()
-	s.reader.Each(b, func(p payloadmeta.Payload) bool {
-		metas++
-		if want != 0 && p.CompID != want {
+	err := s.reader.Each(b, s.wholes, func(p payloadmeta.Payload) bool {
+		if p.Whole && len(p.Data) == 0 || !p.Whole && want != 0 && p.CompID != want {
 			return true
 		}
 		flow = s.queue(conn, broker.Message{Payload: p.Data, Key: bytesOf(p.Key), TimestampMS: p.TimestampMS})
 		return flow == gst.FlowOK
 	})
-	if metas > 0 || !s.wholes {
-		return flow
-	}
-	if !b.Map(func(data []byte) {
-		if len(data) > 0 {
-			flow = s.queue(conn, broker.Message{Payload: data})
-		}
-	}) {
-		s.Error(gst.ResourceRead, "msgbroker: the buffer's memory cannot be read", "caps "+s.caps)
+	if err != nil {
+		s.Error(gst.ResourceRead, "msgbroker: "+err.Error(), "caps "+s.caps)
 		return gst.FlowError
 	}
 	return flow

@@ -67,6 +67,9 @@ type converter struct {
 	width, height int
 	jsonMode      bool
 	pending       []gst.Buffer // Generate mode: payloads that wait to be pushed
+	writer        payloadmeta.Writer
+	emit          func(payload.Payload) // take as a value, made once
+	buffer        gst.Buffer            // what is being converted
 }
 
 // Class describes the element.
@@ -86,7 +89,9 @@ var Class = &gst.Class{
 	Proto:      (*converter)(nil),
 	New: func(e *gst.Element) any {
 		e.SetInPlace()
-		return &converter{Element: e, set: settings{frameInterval: 30}}
+		c := &converter{Element: e, set: settings{frameInterval: 30}}
+		c.emit = c.take
+		return c
 	},
 }
 
@@ -203,26 +208,39 @@ func (c *converter) TransformIP(b gst.Buffer) gst.FlowReturn {
 	if !c.convert(b) {
 		return gst.FlowOK
 	}
-	return c.encode(func(p payload.Payload) bool {
-		return payloadmeta.Attach(b, &payloadmeta.Payload{
-			Data: p.Data, ContentType: p.ContentType, Key: p.SensorID,
-			TimestampMS: c.frame.Time.UnixMilli(), CompID: c.cur.compID,
-		})
-	})
+	c.writer.Reset()
+	c.encode(b)
+	if !c.writer.Attach(b) {
+		c.Error(gst.ResourceFailed, "msgconv: cannot attach a message to the buffer: no memory or the buffer is not writable", "")
+		return gst.FlowError
+	}
+	return gst.FlowOK
 }
 
 // SubmitInput makes the frame's messages into buffers.
 func (c *converter) SubmitInput(b gst.Buffer) gst.FlowReturn {
 	defer b.Unref()
 	c.dropPending()
-	if !c.convert(b) {
-		return gst.FlowOK
+	if c.convert(b) {
+		c.encode(b)
 	}
-	return c.encode(func(p payload.Payload) bool {
+	return gst.FlowOK
+}
+
+// take puts one message of the frame where it belongs.
+func (c *converter) take(p payload.Payload) {
+	if c.debug != nil {
+		c.debug.add(p.Data)
+	}
+	if c.jsonMode {
 		out := gst.NewBuffer(p.Data)
-		out.SetTimes(b.PTS(), b.Duration())
+		out.SetTimes(c.buffer.PTS(), c.buffer.Duration())
 		c.pending = append(c.pending, out)
-		return true
+		return
+	}
+	c.writer.Add(&payloadmeta.Payload{
+		Data: p.Data, ContentType: p.ContentType, Key: p.SensorID,
+		TimestampMS: c.frame.Time.UnixMilli(), CompID: c.cur.compID,
 	})
 }
 
@@ -276,17 +294,11 @@ func (c *converter) convert(b gst.Buffer) bool {
 	return true
 }
 
-// encode makes the messages of c.frame and gives each to take.
-func (c *converter) encode(take func(payload.Payload) bool) gst.FlowReturn {
-	lost := 0
-	err := c.encoder.Encode(&c.frame, func(p payload.Payload) {
-		if c.debug != nil {
-			c.debug.add(p.Data)
-		}
-		if !take(p) {
-			lost++
-		}
-	})
+// encode makes the messages of c.frame, which came with b, and gives each to take.
+func (c *converter) encode(b gst.Buffer) {
+	c.buffer = b
+	err := c.encoder.Encode(&c.frame, c.emit)
+	c.buffer = gst.Buffer{}
 	if c.debug != nil {
 		if err := c.debug.flush(c.frame.Time); err != nil {
 			c.Warning(gst.ResourceWrite, "msgconv: "+err.Error()+". debug-payload-dir is switched off until the next start.", "")
@@ -295,13 +307,7 @@ func (c *converter) encode(take func(payload.Payload) bool) gst.FlowReturn {
 	}
 	if err != nil {
 		c.Warning(gst.StreamEncode, "msgconv: frame "+itoa(c.frame.Num)+" gives no message: "+err.Error(), "")
-		return gst.FlowOK
 	}
-	if lost > 0 {
-		c.Error(gst.ResourceFailed, "msgconv: cannot attach a message to the buffer: no memory or the buffer is not writable", "")
-		return gst.FlowError
-	}
-	return gst.FlowOK
 }
 
 // refresh takes over properties that may change while the stream plays.

@@ -7,10 +7,50 @@
 
 #define NTP_TO_UNIX (G_GINT64_CONSTANT(2208988800) * GST_SECOND)
 
-static gboolean get_number(const GstStructure *s, const char *field, gdouble *out) {
-  const GValue *v = gst_structure_get_value(s, field);
-  if (v == NULL)
-    return FALSE;
+// The fields that are read. A look-up by name costs a hash of the string under a
+// global lock, so a structure is walked once, and its fields' numbers compared.
+enum { FIELD_LABEL, FIELD_ATTRIBUTE, FIELD_CONFIDENCE, FIELD_ID, FIELD_CLASS, N_FIELDS };
+
+static const struct {
+  gint field;
+  const char *name;
+} names[] = {
+    // Of two names for a field the first wins.
+    {FIELD_LABEL, "label"},
+    {FIELD_ATTRIBUTE, "attribute_name"},
+    {FIELD_CONFIDENCE, "confidence"},
+    {FIELD_CONFIDENCE, "score"},
+    {FIELD_ID, "id"},
+    {FIELD_ID, "object_id"},
+    {FIELD_ID, "object-id"},
+    {FIELD_ID, "tracking-id"},
+    {FIELD_CLASS, "label_id"},
+    {FIELD_CLASS, "class_id"},
+    {FIELD_CLASS, "label-id"},
+    {FIELD_CLASS, "class-id"},
+};
+
+static GQuark quarks[G_N_ELEMENTS(names)];
+static GQuark q_detection, q_object_id, q_object_id_dash, q_tracking;
+
+static void init_quarks(void) {
+  static gsize once;
+  if (g_once_init_enter(&once)) {
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++)
+      quarks[i] = g_quark_from_static_string(names[i].name);
+    q_detection = g_quark_from_static_string("detection");
+    q_object_id = g_quark_from_static_string("object_id");
+    q_object_id_dash = g_quark_from_static_string("object-id");
+    q_tracking = g_quark_from_static_string("tracking");
+    g_once_init_leave(&once, 1);
+  }
+}
+
+static EwText text_of(const char *s) {
+  return (EwText){s, s != NULL ? strlen(s) : 0};
+}
+
+static gboolean get_number(const GValue *v, gdouble *out) {
   if (G_VALUE_HOLDS_DOUBLE(v))
     *out = g_value_get_double(v);
   else if (G_VALUE_HOLDS_FLOAT(v))
@@ -20,10 +60,7 @@ static gboolean get_number(const GstStructure *s, const char *field, gdouble *ou
   return TRUE;
 }
 
-static gboolean get_integer(const GstStructure *s, const char *field, gint64 *out) {
-  const GValue *v = gst_structure_get_value(s, field);
-  if (v == NULL)
-    return FALSE;
+static gboolean get_integer(const GValue *v, gint64 *out) {
   if (G_VALUE_HOLDS_INT(v))
     *out = g_value_get_int(v);
   else if (G_VALUE_HOLDS_UINT(v))
@@ -37,54 +74,112 @@ static gboolean get_integer(const GstStructure *s, const char *field, gint64 *ou
   return TRUE;
 }
 
-static void read_param(const GstStructure *s, EwRoiParam *p) {
-  memset(p, 0, sizeof *p);
-  p->name = gst_structure_get_name(s);
-  p->label = gst_structure_get_string(s, "label");
-  p->attribute = gst_structure_get_string(s, "attribute_name");
-  p->has_confidence = get_number(s, "confidence", &p->confidence) || get_number(s, "score", &p->confidence);
-  p->has_id = get_integer(s, "id", &p->id) || get_integer(s, "object_id", &p->id) ||
-      get_integer(s, "object-id", &p->id) || get_integer(s, "tracking-id", &p->id);
-  p->has_class_id = get_integer(s, "label_id", &p->class_id) || get_integer(s, "class_id", &p->class_id) ||
-      get_integer(s, "label-id", &p->class_id) || get_integer(s, "class-id", &p->class_id);
+typedef struct {
+  EwRoiParam *param;
+  guint best[N_FIELDS]; // which of the names has been found; at first, none
+} Walk;
+
+static gboolean take_field(GQuark field, const GValue *v, gpointer data) {
+  Walk *w = data;
+  EwRoiParam *p = w->param;
+  guint i = 0;
+  gboolean ok = FALSE;
+  while (i < G_N_ELEMENTS(names) && quarks[i] != field)
+    i++;
+  if (i == G_N_ELEMENTS(names) || i >= w->best[names[i].field])
+    return TRUE;
+  switch (names[i].field) {
+    case FIELD_LABEL:
+      if ((ok = G_VALUE_HOLDS_STRING(v)))
+        p->label = text_of(g_value_get_string(v));
+      break;
+    case FIELD_ATTRIBUTE:
+      if ((ok = G_VALUE_HOLDS_STRING(v)))
+        p->attribute = text_of(g_value_get_string(v));
+      break;
+    case FIELD_CONFIDENCE:
+      if ((ok = get_number(v, &p->confidence)))
+        p->has_confidence = TRUE;
+      break;
+    case FIELD_ID:
+      if ((ok = get_integer(v, &p->id)))
+        p->has_id = TRUE;
+      break;
+    case FIELD_CLASS:
+      if ((ok = get_integer(v, &p->class_id)))
+        p->has_class_id = TRUE;
+      break;
+  }
+  if (ok)
+    w->best[names[i].field] = i;
+  return TRUE;
 }
 
-static gint64 reference_time(GstBuffer *buffer) {
-  gpointer state = NULL;
-  GstMeta *meta;
-  while ((meta = gst_buffer_iterate_meta_filtered(buffer, &state, GST_REFERENCE_TIMESTAMP_META_API_TYPE)) != NULL) {
-    GstReferenceTimestampMeta *r = (GstReferenceTimestampMeta *)meta;
-    if (r->reference == NULL || gst_caps_is_empty(r->reference) || gst_caps_is_any(r->reference) ||
-        !GST_CLOCK_TIME_IS_VALID(r->timestamp))
-      continue;
-    const char *name = gst_structure_get_name(gst_caps_get_structure(r->reference, 0));
-    if (g_str_equal(name, "timestamp/x-unix"))
-      return (gint64)r->timestamp;
-    if (g_str_equal(name, "timestamp/x-ntp") && (gint64)r->timestamp > NTP_TO_UNIX)
-      return (gint64)r->timestamp - NTP_TO_UNIX;
-  }
+static void read_param(const GstStructure *s, GQuark roi_type, EwRoiParam *p) {
+  Walk walk = {p, {G_MAXUINT, G_MAXUINT, G_MAXUINT, G_MAXUINT, G_MAXUINT}};
+  GQuark name = gst_structure_get_name_id(s);
+  memset(p, 0, sizeof *p);
+  p->name = text_of(g_quark_to_string(name));
+  if (name == q_detection || name == roi_type)
+    p->kind = EW_PARAM_DETECTION;
+  else if (name == q_object_id || name == q_object_id_dash || name == q_tracking)
+    p->kind = EW_PARAM_TRACKING;
+  gst_structure_foreach(s, take_field, &walk);
+}
+
+// The time of day that a meta gives, 0 for none.
+static gint64 reference_time(const GstReferenceTimestampMeta *r) {
+  if (r->reference == NULL || gst_caps_is_empty(r->reference) || gst_caps_is_any(r->reference) ||
+      !GST_CLOCK_TIME_IS_VALID(r->timestamp))
+    return 0;
+  const char *name = gst_structure_get_name(gst_caps_get_structure(r->reference, 0));
+  if (g_str_equal(name, "timestamp/x-unix"))
+    return (gint64)r->timestamp;
+  if (g_str_equal(name, "timestamp/x-ntp") && (gint64)r->timestamp > NTP_TO_UNIX)
+    return (gint64)r->timestamp - NTP_TO_UNIX;
   return 0;
 }
 
-// Writes what fits and counts all, so that the caller can come again with more room.
-void ew_roi_collect(gpointer buffer, EwRoi *rois, guint max_rois, EwRoiParam *params, guint max_params, EwRoiCount *count) {
+EwRoiList *ew_roi_list_new(void) {
+  init_quarks();
+  return g_new0(EwRoiList, 1);
+}
+
+void ew_roi_list_free(EwRoiList *list) {
+  if (list == NULL)
+    return;
+  g_free(list->rois);
+  g_free(list->params);
+  g_free(list);
+}
+
+static void add_roi(EwRoiList *list, const GstVideoRegionOfInterestMeta *m) {
+  guint n = 0;
+  for (GList *l = m->params; l != NULL; l = l->next, n++) {
+    if (list->n_params == list->max_params) {
+      list->max_params = MAX(128, 2 * list->max_params);
+      list->params = g_renew(EwRoiParam, list->params, list->max_params);
+    }
+    read_param(l->data, m->roi_type, &list->params[list->n_params++]);
+  }
+  if (list->n_rois == list->max_rois) {
+    list->max_rois = MAX(64, 2 * list->max_rois);
+    list->rois = g_renew(EwRoi, list->rois, list->max_rois);
+  }
+  list->rois[list->n_rois++] = (EwRoi){.type = text_of(g_quark_to_string(m->roi_type)),
+      .x = m->x, .y = m->y, .w = m->w, .h = m->h, .id = m->id, .n_params = n};
+}
+
+void ew_roi_collect(gpointer buffer, EwRoiList *list) {
+  const GType roi = GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE, timestamp = GST_REFERENCE_TIMESTAMP_META_API_TYPE;
   gpointer state = NULL;
   GstMeta *meta;
-  count->rois = count->params = 0;
-  while ((meta = gst_buffer_iterate_meta_filtered(buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)) != NULL) {
-    GstVideoRegionOfInterestMeta *m = (GstVideoRegionOfInterestMeta *)meta;
-    guint n = 0;
-    for (GList *l = m->params; l != NULL; l = l->next, n++) {
-      if (count->params < max_params)
-        read_param(l->data, &params[count->params]);
-      count->params++;
-    }
-    if (count->rois < max_rois) {
-      const char *type = g_quark_to_string(m->roi_type);
-      rois[count->rois] = (EwRoi){.type = type ? type : "", .x = m->x, .y = m->y, .w = m->w, .h = m->h, .id = m->id,
-          .parent_id = m->parent_id, .n_params = n};
-    }
-    count->rois++;
+  list->n_rois = list->n_params = 0;
+  list->unix_ns = 0;
+  while ((meta = gst_buffer_iterate_meta(buffer, &state)) != NULL) {
+    if (meta->info->api == roi)
+      add_roi(list, (GstVideoRegionOfInterestMeta *)meta);
+    else if (meta->info->api == timestamp && list->unix_ns == 0)
+      list->unix_ns = reference_time((GstReferenceTimestampMeta *)meta);
   }
-  count->unix_ns = reference_time(buffer);
 }

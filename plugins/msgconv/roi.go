@@ -6,7 +6,6 @@ package msgconv
 #cgo pkg-config: gstreamer-1.0 gstreamer-video-1.0
 #cgo CFLAGS: -std=gnu11 -Wall -Wextra -Werror
 #include "roi.h"
-#include <string.h>
 */
 import "C"
 
@@ -29,42 +28,36 @@ import (
 //   - any other with a label: a classification, its type is attribute_name or
 //     else the structure's name.
 type roiReader struct {
-	rois   []C.EwRoi
-	params []C.EwRoiParam
+	list *C.EwRoiList // made when first needed, freed by free
 }
 
 // read appends the buffer's regions to f, and sets its time if the buffer has
 // a reference timestamp. The strings in f are views into the buffer's metas.
 func (r *roiReader) read(b gst.Buffer, f *event.Frame, labels labelMap) {
-	if r.rois == nil {
-		r.rois = make([]C.EwRoi, 64)
-		r.params = make([]C.EwRoiParam, 128)
+	if r.list == nil {
+		r.list = C.ew_roi_list_new()
 	}
-	var count C.EwRoiCount
-	for {
-		C.ew_roi_collect(C.gpointer(b.Pointer()), &r.rois[0], C.guint(len(r.rois)),
-			&r.params[0], C.guint(len(r.params)), &count)
-		if int(count.rois) <= len(r.rois) && int(count.params) <= len(r.params) {
-			break
-		}
-		r.rois = make([]C.EwRoi, 2*max(int(count.rois), len(r.rois)))
-		r.params = make([]C.EwRoiParam, 2*max(int(count.params), len(r.params)))
+	C.ew_roi_collect(C.gpointer(b.Pointer()), r.list)
+	if r.list.unix_ns != 0 {
+		f.Time = time.Unix(0, int64(r.list.unix_ns))
 	}
-	if count.unix_ns != 0 {
-		f.Time = time.Unix(0, int64(count.unix_ns))
-	}
-	next := 0
-	for i := range r.rois[:count.rois] {
-		roi := &r.rois[i]
-		params := r.params[next : next+int(roi.n_params)]
-		next += int(roi.n_params)
-		object(f.AddObject(), roi, params, labels)
+	rois := unsafe.Slice(r.list.rois, int(r.list.n_rois))
+	params := unsafe.Slice(r.list.params, int(r.list.n_params))
+	for i := range rois {
+		roi := &rois[i]
+		object(f.AddObject(), roi, params[:roi.n_params], labels)
+		params = params[roi.n_params:]
 	}
 }
 
+// free gives the memory back; read makes new.
+func (r *roiReader) free() {
+	C.ew_roi_list_free(r.list)
+	r.list = nil
+}
+
 func object(o *event.Object, roi *C.EwRoi, params []C.EwRoiParam, labels labelMap) {
-	typ := view(roi._type)
-	o.Label = typ
+	o.Label = view(roi._type)
 	o.Box = event.Box{Left: float32(roi.x), Top: float32(roi.y), Width: float32(roi.w), Height: float32(roi.h)}
 	if roi.id > 0 {
 		o.ID = uint64(roi.id)
@@ -72,27 +65,27 @@ func object(o *event.Object, roi *C.EwRoi, params []C.EwRoiParam, labels labelMa
 	hasClass := false
 	for i := range params {
 		p := &params[i]
-		switch name := view(p.name); {
-		case name == "detection" || name == typ:
+		switch {
+		case p.kind == C.EW_PARAM_DETECTION:
 			if p.has_confidence != 0 {
 				o.Confidence, o.HasConfidence = float32(p.confidence), true
 			}
 			if p.has_class_id != 0 {
 				o.ClassID, hasClass = int32(p.class_id), true
 			}
-			if p.label != nil {
+			if p.label.text != nil {
 				o.Label = view(p.label)
 			}
 			if p.has_id != 0 {
 				o.ID = uint64(p.id)
 			}
-		case name == "object_id" || name == "object-id" || name == "tracking":
+		case p.kind == C.EW_PARAM_TRACKING:
 			if p.has_id != 0 {
 				o.ID = uint64(p.id)
 			}
-		case p.label != nil:
-			kind := name
-			if p.attribute != nil {
+		case p.label.text != nil:
+			kind := view(p.name)
+			if p.attribute.text != nil {
 				kind = view(p.attribute)
 			}
 			prob := float32(1)
@@ -105,9 +98,6 @@ func object(o *event.Object, roi *C.EwRoi, params []C.EwRoiParam, labels labelMa
 	o.Label = labels.name(o.Label, o.ClassID, hasClass)
 }
 
-func view(s *C.char) string {
-	if s == nil {
-		return ""
-	}
-	return unsafe.String((*byte)(unsafe.Pointer(s)), int(C.strlen(s)))
+func view(t C.EwText) string {
+	return unsafe.String((*byte)(unsafe.Pointer(t.text)), int(t.len))
 }

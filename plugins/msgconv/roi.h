@@ -5,28 +5,43 @@
 #include <gst/gst.h>
 #include <gst/video/gstvideometa.h>
 
-// A region of interest, flat. The strings belong to the buffer or to GLib.
+// A string of the buffer's or of GLib's; text is NULL for none.
 typedef struct {
-  const char *type;
+  const char *text;
+  gsize len;
+} EwText;
+
+// A region of interest, flat.
+typedef struct {
+  EwText type;
   guint x, y, w, h;
-  gint id, parent_id;
+  gint id;
   guint n_params; // how many of the params that follow are this region's
 } EwRoi;
 
+// What a parameter structure speaks of.
+enum { EW_PARAM_OTHER, EW_PARAM_DETECTION, EW_PARAM_TRACKING };
+
 // One of a region's parameter structures.
 typedef struct {
-  const char *name, *label, *attribute;
+  EwText name, label, attribute;
   gdouble confidence;
   gint64 id, class_id;
+  gint kind;
   gboolean has_confidence, has_id, has_class_id;
 } EwRoiParam;
 
-// What a collect call wrote, and what it had needed.
+// What a collect call found. It is C memory that is reused: were it Go's, cgo
+// would look through all of it for Go pointers at every call.
 typedef struct {
-  guint rois, params;
+  EwRoi *rois;
+  EwRoiParam *params;
+  guint n_rois, n_params, max_rois, max_params;
   gint64 unix_ns; // of the buffer's reference timestamp, 0 if it has none
-} EwRoiCount;
+} EwRoiList;
 
-void ew_roi_collect(gpointer buffer, EwRoi *rois, guint max_rois, EwRoiParam *params, guint max_params, EwRoiCount *count);
+EwRoiList *ew_roi_list_new(void);
+void ew_roi_list_free(EwRoiList *list);
+void ew_roi_collect(gpointer buffer, EwRoiList *list);
 
 #endif

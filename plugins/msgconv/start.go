@@ -73,6 +73,7 @@ func (c *converter) Start() bool {
 func (c *converter) Stop() bool {
 	c.dropPending()
 	c.encoder, c.debug = nil, nil
+	c.roi.free()
 	c.SetGenerate(false)
 	return true
 }

@@ -129,6 +129,29 @@ class Publishing(unittest.TestCase):
             self.assertTrue(r.eos, r.text())
             self.assertEqual(stats(p["x"])["acknowledged"], 4)
 
+    def test_tee_without_queues_does_not_hang(self):
+        """The other branch needs many buffers before it prerolls; nothing separates it from msgbroker's."""
+        t = topic(self)
+        with Pipeline("videotestsrc num-buffers=60 ! video/x-raw,width=64,height=48 ! tee name=t ! msgconv payload-type=1 "
+                      f"msg2p-newapi=1 frame-interval=1 ! msgbroker name=x proto-lib=kafka conn-str={conn(t)} "
+                      "t. ! queue min-threshold-buffers=20 max-size-buffers=60 max-size-bytes=0 max-size-time=0 ! fakesink") as p:
+            r = p.run(20)
+            self.assertTrue(r.eos, r.text())
+            self.assertEqual(stats(p["x"])["acknowledged"], 60)
+
+    def test_pause_holds_the_stream(self):
+        with Pipeline(f"videotestsrc ! video/x-raw,width=32,height=32 ! msgconv payload-type=1 msg2p-newapi=1 frame-interval=1 ! "
+                      f"msgbroker name=x proto-lib=kafka conn-str={conn(topic(self))}") as p:
+            p.play()
+            wait_for(lambda: stats(p["x"])["sent"] > 10)
+            p.state(Gst.State.PAUSED)
+            time.sleep(0.2)
+            before = stats(p["x"])
+            time.sleep(0.3)
+            after = stats(p["x"])
+            total = [s["queued"] + s["in-flight"] + s["acknowledged"] for s in (before, after)]
+            self.assertEqual(total[0], total[1])
+
     def test_restart_of_the_element(self):
         t = topic(self)
         with Pipeline(f"msgbroker name=x proto-lib=kafka conn-str={conn(t)}") as p:

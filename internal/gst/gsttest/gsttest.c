@@ -7,7 +7,9 @@ GType ewt_type_strv(void) { return G_TYPE_STRV; }
 gpointer ewt_new_subclass(GstElement *of, const char *name) {
   GTypeQuery q;
   g_type_query(G_OBJECT_TYPE(of), &q);
-  GType t = g_type_register_static_simple(q.type, name, q.class_size, NULL, q.instance_size, NULL, 0);
+  GType t = g_type_from_name(name);
+  if (t == 0)
+    t = g_type_register_static_simple(q.type, name, q.class_size, NULL, q.instance_size, NULL, 0);
   return gst_object_ref_sink(g_object_new(t, NULL));
 }
 void ewt_set_bytes(GValue *v, const guint8 *data, gsize size) { g_value_take_boxed(v, g_bytes_new(data, size)); }

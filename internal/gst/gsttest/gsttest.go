@@ -97,7 +97,7 @@ func Make(factory, name string) (*Element, error) {
 }
 
 // MakeSubclass makes an instance of a new subclass of a factory's element, as a
-// Python application may have one; name is a GType name that is free.
+// Python application may have one. name is its GType name, made when first used.
 func MakeSubclass(factory, name string) (*Element, error) {
 	e, err := Make(factory, "")
 	if err != nil {

@@ -73,7 +73,7 @@ func (r *Recorder) Log(e adapters.LogEntry) {
 }
 
 // Result returns the word on message seq, if there is one.
-func (r *Recorder) Result(seq uint64) (error, bool) { //nolint:revive // the error is the value asked for
+func (r *Recorder) Result(seq uint64) (error, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err, ok := r.results[seq]

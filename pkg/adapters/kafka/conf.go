@@ -42,6 +42,8 @@ func (p property) fail(cause, remedy string) error {
 //   - batch.size: a message larger than this travels alone, so that one that the server finds too large
 //     does not take others with it
 //   - reconnect.backoff.max.ms: a server that is back is found within 3 s
+//   - statistics.interval.ms: how soon a connection that stands or is lost shows. (A question that waits at
+//     librdkafka for the cluster to return would be simpler, but makes it connect without pause.)
 var ours = []property{
 	{name: "enable.idempotence", value: "true"},
 	{name: "acks", value: "all"},
@@ -49,6 +51,7 @@ var ours = []property{
 	{name: "linger.ms", value: "5"},
 	{name: "batch.size", value: "262144"},
 	{name: "reconnect.backoff.max.ms", value: "3000"},
+	{name: "statistics.interval.ms", value: "300"},
 	{name: "client.id", value: "gst-edgewire"},
 }
 
@@ -217,6 +220,9 @@ func (c *conf) fill(servers string, user []property, cfg adapters.Config, log fu
 			log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "kafka", Text: "enable.idempotence is turned off, because " +
 				reason + "; messages may be doubled or reordered when the connection fails"})
 		}
+	}
+	if p, ok := c.set["statistics.interval.ms"]; ok && c.get(p.name) == "0" {
+		return p.fail("is 0, and the state of the connection is read from the statistics", "remove it, or choose 100 to 5000")
 	}
 	for _, p := range forced {
 		if u, ok := c.set[p.name]; ok && u.value != p.value {

@@ -16,30 +16,32 @@ import (
 )
 
 const (
-	// While there is no connection one question waits at librdkafka and is answered as soon as there is.
-	waitingProbe = time.Minute
-	// After an error on a standing connection the cluster has this long to show that it is still there.
-	verifyingProbe = 1500 * time.Millisecond
+	// The first attempt to connect may make the poll goroutine wait this long.
+	firstAttempt = 20 * time.Millisecond
+	// A standing connection may be missing from so many statistics in a row: librdkafka replaces one that
+	// the broker closed for idleness.
+	missesAllowed = 3
 )
 
 // A poller is the state of the one goroutine that collects what librdkafka reports.
 type poller struct {
 	*conn
-	state     adapters.State
-	reason    string // why there is no connection
-	code      int
-	probing   bool // a question about the cluster is under way
-	verifying bool // it was asked after an error on a standing connection
-	allDown   bool // librdkafka says that it has no connection at all
-	results   []C.ew_result
-	out       []adapters.Result
+	state   adapters.State
+	reason  string // why there is no connection
+	code    int
+	misses  int  // statistics without a connection since the last one with one
+	allDown bool // librdkafka says that it has no connection at all
+	results []C.ew_result
+	out     []adapters.Result
 }
 
 func (c *conn) poll() {
 	p := poller{conn: c, state: adapters.Connecting, results: make([]C.ew_result, resultsAtOnce),
 		out: make([]adapters.Result, 0, resultsAtOnce)}
 	var ev C.ew_event
-	p.probe(waitingProbe)
+	if C.ew_connect(c.p, C.int(firstAttempt/time.Millisecond)) != 0 {
+		p.connected()
+	}
 	for !c.closing.Load() {
 		C.ew_poll(c.p, C.int(pollTimeout/time.Millisecond), &p.results[0], resultsAtOnce, &ev)
 		switch ev.kind {
@@ -49,8 +51,8 @@ func (c *conn) poll() {
 			p.trouble(int(ev.err), ev.fatal != 0, p.text(&ev))
 		case C.EW_LOG:
 			p.log(int(ev.level), C.GoString(&ev.facility[0]), p.text(&ev))
-		case C.EW_CLUSTER:
-			p.probed(int(ev.err), p.text(&ev))
+		case C.EW_STATS:
+			p.looked(ev.up != 0)
 		case C.EW_TOPICS:
 			p.unknownTopics(strings.Fields(p.text(&ev)))
 		}
@@ -119,47 +121,29 @@ func (p *poller) trouble(code int, fatal bool, text string) {
 		refused := strings.Contains(text, "failed: ") || code != C.EW_ERR_TRANSPORT
 		if p.state != adapters.Connected || (p.allDown && refused) {
 			p.disconnected(fresh)
-			return
 		}
 	default:
 		p.sink.Log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "kafka", Text: p.info.Host + ": " + text})
-		return
-	}
-	if p.state == adapters.Connected && !p.verifying {
-		p.verifying = true
-		p.probe(verifyingProbe)
 	}
 }
 
-// probe asks for the cluster's description; the answer arrives as an event.
-func (p *poller) probe(timeout time.Duration) {
-	if p.probing {
-		return
-	}
-	if C.ew_describe_cluster(p.p, C.int(timeout/time.Millisecond)) == 0 {
-		p.probing = true
-	}
-}
-
-// probed takes the answer, or its absence.
-func (p *poller) probed(code int, text string) {
-	p.probing = false
-	verifying := p.verifying
-	p.verifying = false
-	if code == 0 {
+// looked weighs what the statistics show.
+func (p *poller) looked(up bool) {
+	if up {
 		p.connected()
 		return
 	}
-	if p.reason == "" {
-		p.code, p.reason = code, connectReason(code, text)
-	}
-	if verifying || p.state != adapters.Connected {
-		p.disconnected(p.state != adapters.Disconnected)
+	p.misses++
+	if p.state == adapters.Connected && p.misses >= missesAllowed {
+		if p.reason == "" {
+			p.reason = "the connection was lost; check the broker and the network"
+		}
+		p.disconnected(true)
 	}
 }
 
 func (p *poller) connected() {
-	p.reason, p.code, p.allDown = "", 0, false
+	p.reason, p.code, p.misses, p.allDown = "", 0, 0, false
 	if p.state == adapters.Connected || p.fatal.Load() != nil {
 		return
 	}
@@ -167,14 +151,12 @@ func (p *poller) connected() {
 	p.sink.State(adapters.StateEvent{State: adapters.Connected, Host: p.info.Host, Time: time.Now()})
 }
 
-// disconnected tells the state when it is new, and keeps a question waiting for the server's return.
+// disconnected tells the state when it or its reason is new.
 func (p *poller) disconnected(fresh bool) {
-	p.verifying = false
 	if p.fatal.Load() == nil && (fresh || p.state != adapters.Disconnected) {
 		p.state = adapters.Disconnected
 		p.sink.State(adapters.StateEvent{State: adapters.Disconnected, Host: p.info.Host, Reason: p.reason, Time: time.Now()})
 	}
-	p.probe(waitingProbe)
 }
 
 // log passes a line of librdkafka on. What a state change tells already is only debugging output.
@@ -222,7 +204,7 @@ func (p *poller) checkTopics() {
 		names[i] = C.CString(n)
 		defer C.free(unsafe.Pointer(names[i]))
 	}
-	C.ew_describe_topics(p.p, &names[0], C.size_t(len(due)), C.int(10_000))
+	C.ew_describe_topics(p.p, &names[0], C.size_t(len(due)), C.int(1000))
 }
 
 func (p *poller) unknownTopics(names []string) {

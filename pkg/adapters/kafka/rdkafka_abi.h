@@ -46,8 +46,6 @@ typedef struct rd_kafka_AdminOptions_s rd_kafka_AdminOptions_t;
 typedef struct rd_kafka_TopicCollection_s rd_kafka_TopicCollection_t;
 typedef struct rd_kafka_TopicDescription_s rd_kafka_TopicDescription_t;
 typedef rd_kafka_event_t rd_kafka_DescribeTopics_result_t;
-typedef rd_kafka_event_t rd_kafka_DescribeCluster_result_t;
-typedef struct rd_kafka_Node_s rd_kafka_Node_t;
 
 /* rd_kafka_resp_err_t; negative ones are local to the library. */
 enum {
@@ -82,8 +80,7 @@ enum {
 	EW_EVENT_LOG = 0x4,
 	EW_EVENT_ERROR = 0x8,
 	EW_EVENT_STATS = 0x40,
-	EW_EVENT_DESCRIBETOPICS_RESULT = 0x100000,
-	EW_EVENT_DESCRIBECLUSTER_RESULT = 0x200000
+	EW_EVENT_DESCRIBETOPICS_RESULT = 0x100000
 };
 
 enum {
@@ -95,8 +92,7 @@ enum {
 	EW_MSG_F_COPY = 0x2,
 	EW_PURGE_F_QUEUE = 0x1,
 	EW_PURGE_F_INFLIGHT = 0x2,
-	EW_ADMIN_OP_DESCRIBETOPICS = 19,
-	EW_ADMIN_OP_DESCRIBECLUSTER = 20
+	EW_ADMIN_OP_DESCRIBETOPICS = 19
 };
 
 /* rd_kafka_vtype_t: the tags of rd_kafka_producev's arguments. */
@@ -152,14 +148,14 @@ int rd_kafka_event_log(rd_kafka_event_t *event, const char **fac, const char **s
 const char *rd_kafka_event_stats(rd_kafka_event_t *event);
 void rd_kafka_event_destroy(rd_kafka_event_t *event);
 
+struct rd_kafka_metadata;
+EW_ENUM(rd_kafka_resp_err_t) rd_kafka_metadata(rd_kafka_t *rk, int all_topics, rd_kafka_topic_t *only,
+	const struct rd_kafka_metadata **metadata, int timeout_ms);
+void rd_kafka_metadata_destroy(const struct rd_kafka_metadata *metadata);
+
 rd_kafka_AdminOptions_t *rd_kafka_AdminOptions_new(rd_kafka_t *rk, EW_ENUM(rd_kafka_admin_op_t) op);
 void rd_kafka_AdminOptions_destroy(rd_kafka_AdminOptions_t *options);
 EW_ENUM(rd_kafka_resp_err_t) rd_kafka_AdminOptions_set_request_timeout(rd_kafka_AdminOptions_t *options, int timeout_ms, char *errstr, size_t size);
-void rd_kafka_DescribeCluster(rd_kafka_t *rk, const rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue);
-const rd_kafka_DescribeCluster_result_t *rd_kafka_event_DescribeCluster_result(rd_kafka_event_t *event);
-const rd_kafka_Node_t **rd_kafka_DescribeCluster_result_nodes(const rd_kafka_DescribeCluster_result_t *result, size_t *count);
-const char *rd_kafka_Node_host(const rd_kafka_Node_t *node);
-uint16_t rd_kafka_Node_port(const rd_kafka_Node_t *node);
 rd_kafka_TopicCollection_t *rd_kafka_TopicCollection_of_topic_names(const char **topics, size_t count);
 void rd_kafka_TopicCollection_destroy(rd_kafka_TopicCollection_t *topics);
 void rd_kafka_DescribeTopics(rd_kafka_t *rk, const rd_kafka_TopicCollection_t *topics, const rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue);
@@ -199,7 +195,6 @@ EW_SAME(EW_EVENT_LOG, RD_KAFKA_EVENT_LOG);
 EW_SAME(EW_EVENT_ERROR, RD_KAFKA_EVENT_ERROR);
 EW_SAME(EW_EVENT_STATS, RD_KAFKA_EVENT_STATS);
 EW_SAME(EW_EVENT_DESCRIBETOPICS_RESULT, RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT);
-EW_SAME(EW_EVENT_DESCRIBECLUSTER_RESULT, RD_KAFKA_EVENT_DESCRIBECLUSTER_RESULT);
 EW_SAME(EW_CONF_UNKNOWN, RD_KAFKA_CONF_UNKNOWN);
 EW_SAME(EW_CONF_INVALID, RD_KAFKA_CONF_INVALID);
 EW_SAME(EW_CONF_OK, RD_KAFKA_CONF_OK);
@@ -208,7 +203,6 @@ EW_SAME(EW_MSG_F_COPY, RD_KAFKA_MSG_F_COPY);
 EW_SAME(EW_PURGE_F_QUEUE, RD_KAFKA_PURGE_F_QUEUE);
 EW_SAME(EW_PURGE_F_INFLIGHT, RD_KAFKA_PURGE_F_INFLIGHT);
 EW_SAME(EW_ADMIN_OP_DESCRIBETOPICS, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
-EW_SAME(EW_ADMIN_OP_DESCRIBECLUSTER, RD_KAFKA_ADMIN_OP_DESCRIBECLUSTER);
 EW_SAME(EW_VTYPE_END, RD_KAFKA_VTYPE_END);
 EW_SAME(EW_VTYPE_RKT, RD_KAFKA_VTYPE_RKT);
 EW_SAME(EW_VTYPE_VALUE, RD_KAFKA_VTYPE_VALUE);

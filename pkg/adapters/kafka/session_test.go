@@ -101,6 +101,35 @@ func TestNoSuchHost(t *testing.T) {
 	})
 }
 
+// TestQuietWhileAway: waiting for a server costs next to nothing, with messages queued or without.
+func TestQuietWhileAway(t *testing.T) {
+	measure := func(name string) {
+		time.Sleep(time.Second)
+		cpu := cpuTime()
+		time.Sleep(2 * time.Second)
+		if d := (cpuTime() - cpu) / 2; d > 100*time.Millisecond {
+			t.Errorf("%s: %v of CPU time a second", name, d)
+		} else {
+			t.Logf("%s: %v of CPU time a second", name, d)
+		}
+	}
+	never := openConn(t, "127.0.0.1;1", "", adaptertest.NewRecorder())
+	measure("never there")
+	adaptertest.Send(t, never, batchOf(1, "topic", 100, 100))
+	measure("never there, with messages")
+	_ = never.Close()
+	s := newServer(t, kfake.AllowAutoTopicCreation())
+	r := adaptertest.NewRecorder()
+	c := openConn(t, s.ConnStr(), "", r)
+	adaptertest.Send(t, c, batchOf(1, "topic", 100, 100))
+	adaptertest.Wait(t, "results", func() bool { n, _ := r.Results(); return n == 100 })
+	measure("connected and idle")
+	s.stop()
+	measure("gone")
+	adaptertest.Send(t, c, batchOf(101, "topic", 100, 100))
+	measure("gone, with messages")
+}
+
 // external is a real Kafka that someone else runs; outages are left to other tests.
 func external() string { return os.Getenv("EDGEWIRE_KAFKA") }
 

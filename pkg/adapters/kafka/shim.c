@@ -40,7 +40,7 @@ ew_producer *ew_producer_new(rd_kafka_conf_t *conf, char *errstr, size_t size)
 		rd_kafka_conf_destroy(conf);
 		return NULL;
 	}
-	rd_kafka_conf_set_events(conf, EW_EVENT_DR | EW_EVENT_ERROR | EW_EVENT_LOG);
+	rd_kafka_conf_set_events(conf, EW_EVENT_DR | EW_EVENT_ERROR | EW_EVENT_LOG | EW_EVENT_STATS);
 	p->rk = rd_kafka_new(EW_PRODUCER, conf, errstr, size);
 	if (!p->rk) {
 		rd_kafka_conf_destroy(conf);
@@ -253,7 +253,7 @@ void ew_poll(ew_producer *p, int timeout_ms, ew_result *results, size_t capacity
 	const char *fac, *str;
 
 	out->kind = EW_NOTHING;
-	out->err = out->fatal = out->level = 0;
+	out->err = out->fatal = out->level = out->up = 0;
 	out->results = out->unknown = 0;
 	out->facility[0] = out->text[0] = 0;
 	for (;;) {
@@ -289,11 +289,10 @@ void ew_poll(ew_producer *p, int timeout_ms, ew_result *results, size_t capacity
 			copy_text(out->text, sizeof out->text, str);
 		}
 		break;
-	case EW_EVENT_DESCRIBECLUSTER_RESULT:
-		out->kind = EW_CLUSTER;
-		out->err = (int)rd_kafka_event_error(p->event);
-		if (out->err)
-			copy_text(out->text, sizeof out->text, rd_kafka_event_error_string(p->event));
+	case EW_EVENT_STATS:
+		out->kind = EW_STATS;
+		str = rd_kafka_event_stats(p->event);
+		out->up = str && strstr(str, "\"state\":\"UP\"") != NULL;
 		break;
 	case EW_EVENT_DESCRIBETOPICS_RESULT:
 		out->kind = EW_TOPICS;
@@ -318,15 +317,14 @@ static rd_kafka_AdminOptions_t *admin_options(ew_producer *p, int op, int timeou
 	return options;
 }
 
-int ew_describe_cluster(ew_producer *p, int timeout_ms)
+int ew_connect(ew_producer *p, int timeout_ms)
 {
-	rd_kafka_AdminOptions_t *options = admin_options(p, EW_ADMIN_OP_DESCRIBECLUSTER, timeout_ms);
+	const struct rd_kafka_metadata *metadata = NULL;
 
-	if (!options)
-		return -1;
-	rd_kafka_DescribeCluster(p->rk, options, p->queue);
-	rd_kafka_AdminOptions_destroy(options);
-	return 0;
+	if (rd_kafka_metadata(p->rk, 0, NULL, &metadata, timeout_ms) != 0)
+		return 0;
+	rd_kafka_metadata_destroy(metadata);
+	return 1;
 }
 
 int ew_describe_topics(ew_producer *p, const char **names, size_t count, int timeout_ms)

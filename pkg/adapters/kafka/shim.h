@@ -20,7 +20,7 @@ typedef struct {
 	uint64_t size;  /* of the payload, in bytes */
 } ew_result;
 
-enum { EW_NOTHING = 0, EW_RESULTS, EW_ERROR, EW_LOG, EW_CLUSTER, EW_TOPICS };
+enum { EW_NOTHING = 0, EW_RESULTS, EW_ERROR, EW_LOG, EW_STATS, EW_TOPICS };
 
 /* Names and texts are cut to what fits and always end in NUL. */
 typedef struct {
@@ -28,6 +28,7 @@ typedef struct {
 	int err;
 	int fatal;
 	int level; /* syslog level of a log line */
+	int up;    /* EW_STATS: there is a connection that can be used */
 	size_t results;
 	size_t unknown; /* EW_TOPICS: how many of the topics asked for do not exist … */
 	char facility[64];
@@ -53,8 +54,12 @@ size_t ew_produce(ew_producer *p, const char *data, const ew_record *records, si
 void ew_poll(ew_producer *p, int timeout_ms, ew_result *results, size_t capacity, ew_event *event);
 void ew_wake(ew_producer *p);
 
-/* Ask the cluster, without waiting; the answer is an event. Zero on success. */
-int ew_describe_cluster(ew_producer *p, int timeout_ms);
+/*
+ * Makes librdkafka connect now rather than with its next timer, and waits at most timeout_ms. One
+ * is returned when the cluster has answered by then.
+ */
+int ew_connect(ew_producer *p, int timeout_ms);
+/* Asks the cluster, without waiting; the answer is an event. Zero on success. */
 int ew_describe_topics(ew_producer *p, const char **names, size_t count, int timeout_ms);
 
 /* Gives up all messages; their reports say EW_ERR_PURGE_QUEUE or EW_ERR_PURGE_INFLIGHT. */

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What msgconv adds to a buffer, beside identity on the same buffers."""
+from benchlib import LOWER
+
+SUMMARY = "msgconv (full and minimal JSON; 0, 1, 10, 50 objects) beside identity, ns per buffer"
+RUNS = 5
+
+# Objects per buffer: buffers in a run of ours, about a second of work.
+COUNTS = {0: 1_000_000, 1: 300_000, 10: 100_000, 50: 20_000}
+SCHEMAS = {"full": 0, "minimal": 1}
+
+
+def run(b):
+    b.build()
+    gstbench = b.compile_gst("gstbench.c")
+
+    def side(element, objects, count):
+        def once():
+            r = b.play(gstbench, f"roisrc count={count} objects={objects} ! {element} ! fakesink")
+            return {"ns": r["seconds"] * 1e9 / count, "cpu-ns": r["cpu_seconds"] * 1e9 / count}
+        return once
+
+    for schema, kind in SCHEMAS.items():
+        for objects, count in COUNTS.items():
+            # identity is so cheap that it needs more buffers for the same precision.
+            r = b.in_turn(f"{schema}, {objects} objects",
+                          ours=side(f"msgconv payload-type={kind}", objects, b.scaled(count)),
+                          rival=side("identity", objects, b.scaled(max(count, 500_000))))
+            for key in ("ns", "cpu-ns"):
+                b.figure(f"convert-{schema}-{objects}-{key}-per-buffer", "ns", r["ours"][key], r["rival"][key], LOWER)
