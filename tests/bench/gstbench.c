@@ -5,7 +5,7 @@
  *   gstbench [--warm NAME] DESCRIPTION
  *
  * Prints one line of JSON: {"seconds":S,"cpu_seconds":C,"counters":{…}}. Both run from the first buffer to
- * EOS; loading, negotiation and connecting are done before, in PAUSED. CPU is that of the whole process,
+ * EOS; loading, negotiation and connecting are done before, while the first buffer is held back. CPU is that of the whole process,
  * every thread of it. With --warm, the element NAME is a msgbroker: one message is published by its action
  * signal and acknowledged before the clocks start, and counters are the integers of its stats property.
  * The exit status is 1 for a pipeline that ends in an error; warnings go to stderr.
@@ -193,6 +193,38 @@ static gboolean warm_up(GstElement *broker) {
   return ok && counter(broker, "acknowledged") == 1;
 }
 
+/* The gate at the source: closed, it holds the first buffer. */
+static gint held;
+
+static GstPadProbeReturn hold(GstPad *pad, GstPadProbeInfo *info, gpointer data) {
+  (void)pad;
+  (void)info;
+  (void)data;
+  g_atomic_int_set(&held, 1);
+  return GST_PAD_PROBE_OK; /* blocked until the probe is removed */
+}
+
+static GstPad *source_pad(GstElement *pipeline) {
+  GstIterator *it = gst_bin_iterate_sources(GST_BIN(pipeline));
+  GValue v = G_VALUE_INIT;
+  GstPad *pad = NULL;
+
+  if (gst_iterator_next(it, &v) == GST_ITERATOR_OK) {
+    pad = gst_element_get_static_pad(g_value_get_object(&v), "src");
+    g_value_unset(&v);
+  }
+  gst_iterator_free(it);
+  return pad;
+}
+
+static gboolean wait_held(void) {
+  int i;
+
+  for (i = 0; i < 10000 && !g_atomic_int_get(&held); i++)
+    g_usleep(1000);
+  return g_atomic_int_get(&held);
+}
+
 static gboolean print_counter(GQuark field, const GValue *value, gpointer first) {
   if (G_VALUE_HOLDS_UINT64(value)) {
     printf("%s\"%s\":%" G_GUINT64_FORMAT, *(gboolean *)first ? "" : ",", g_quark_to_string(field), g_value_get_uint64(value));
@@ -206,6 +238,8 @@ int main(int argc, char **argv) {
   GstElement *pipeline, *broker = NULL;
   GstStructure *stats = NULL;
   GstBus *bus;
+  GstPad *gate;
+  gulong probe;
   gboolean ok, first = TRUE;
   gint64 began, took;
   double cpu;
@@ -225,8 +259,13 @@ int main(int argc, char **argv) {
     return 2;
   }
   bus = gst_element_get_bus(pipeline);
-  ok = gst_element_set_state(pipeline, GST_STATE_PAUSED) != GST_STATE_CHANGE_FAILURE &&
-      gst_element_get_state(pipeline, NULL, NULL, 30 * GST_SECOND) != GST_STATE_CHANGE_FAILURE;
+  gate = source_pad(pipeline);
+  if (gate == NULL) {
+    fprintf(stderr, "gstbench: the pipeline has no source with a pad src\n");
+    return 2;
+  }
+  probe = gst_pad_add_probe(gate, GST_PAD_PROBE_TYPE_BLOCK | GST_PAD_PROBE_TYPE_BUFFER, hold, NULL, NULL);
+  ok = gst_element_set_state(pipeline, GST_STATE_PLAYING) != GST_STATE_CHANGE_FAILURE && wait_held();
   if (ok && name != NULL) {
     broker = gst_bin_get_by_name(GST_BIN(pipeline), name);
     ok = broker != NULL && warm_up(broker);
@@ -236,7 +275,7 @@ int main(int argc, char **argv) {
   began = g_get_monotonic_time();
   cpu = cpu_seconds();
   if (ok)
-    gst_element_set_state(pipeline, GST_STATE_PLAYING);
+    gst_pad_remove_probe(gate, probe);
   else
     gst_bus_post(bus, gst_message_new_eos(GST_OBJECT(pipeline))); /* after what stands there already */
   ok = wait_eos(bus) && ok;
@@ -252,6 +291,7 @@ int main(int argc, char **argv) {
     printf("}}\n");
   }
   gst_element_set_state(pipeline, GST_STATE_NULL);
+  gst_object_unref(gate);
   gst_clear_object(&broker);
   gst_object_unref(bus);
   gst_object_unref(pipeline);
