@@ -423,3 +423,40 @@ func BenchmarkPublish(b *testing.B) {
 		b.Fatalf("%+v", r)
 	}
 }
+
+func TestOnClosedIsTheLastCall(t *testing.T) {
+	var mu sync.Mutex
+	var calls []string
+	note := func(s string) { mu.Lock(); calls = append(calls, s); mu.Unlock() }
+	release := make(chan struct{})
+	f := &adaptertest.Fake{}
+	c, err := connect(Options{Topic: "t", OnState: func(s StateChange) {
+		if s.New == StateConnected {
+			<-release // a callback that hangs: Close must not wait for it
+		}
+		note(s.New.String())
+	}, OnClosed: func() { note("OnClosed") }}, f, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond)
+	c.Close(context.Background())
+	close(release)
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		mu.Lock()
+		n := len(calls)
+		last := ""
+		if n > 0 {
+			last = calls[n-1]
+		}
+		mu.Unlock()
+		if last == "OnClosed" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("calls: %v", calls)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}

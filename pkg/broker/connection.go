@@ -52,6 +52,9 @@ type Options struct {
 	Log       func(adapters.LogEntry)
 	OnState   func(StateChange)
 	OnDropped func(DropReport) // at most once a second
+	// OnClosed is the very last call of a connection that Connect has given: usually before Close returns,
+	// later if another callback still runs then. After it nothing of the caller's is used any more.
+	OnClosed func()
 }
 
 // A Message is what Publish takes. Nothing of it is kept after the call.
@@ -121,6 +124,7 @@ func connect(opts Options, a adapters.Adapter, substituted bool) (*Connection, e
 	c.notify.start(c)
 	conn, err := c.open()
 	if err != nil {
+		c.opts.OnClosed = nil
 		c.notify.finish(context.Background())
 		return nil, err
 	}

@@ -134,6 +134,9 @@ func (n *notifier) run() {
 			n.call(drops)
 		}
 		if last {
+			if n.c.opts.OnClosed != nil {
+				n.call(closed{})
+			}
 			return
 		}
 	}
@@ -149,8 +152,13 @@ func (n *notifier) call(event any) {
 		n.c.opts.Log(e)
 	case DropReport:
 		n.c.opts.OnDropped(e)
+	case closed:
+		n.c.opts.OnClosed()
 	}
 }
+
+// closed is the last event of a connection.
+type closed struct{}
 
 // finish lets the callbacks that are due happen and ends the goroutine; it leaves a callback that hangs
 // alone when ctx ends.

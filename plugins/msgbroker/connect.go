@@ -54,7 +54,7 @@ func (s *sink) Start() bool {
 		ProtoLib: strings.TrimSpace(set.protoLib), ConnStr: strings.TrimSpace(set.connStr),
 		ConfigPath: strings.TrimSpace(set.config), Topic: set.topic,
 		MaxMessages: int(set.maxMessages), MaxBytes: int64(set.maxBytes), StrictConfig: true,
-		Log: s.logEntry, OnState: s.stateChanged, OnDropped: s.dropped,
+		Log: s.logEntry, OnState: s.stateChanged, OnDropped: s.dropped, OnClosed: s.Unref,
 	})
 	if err != nil {
 		code := gst.LibrarySettings
@@ -63,6 +63,7 @@ func (s *sink) Start() bool {
 		}
 		return fail(code, err.Error())
 	}
+	s.Ref() // the callbacks use the element, and one that hangs in the application outlives Stop
 	if conn.DefaultTopic() == "" {
 		conn.Close(context.Background())
 		return fail(gst.ResourceSettings, "no topic is set: write topic=NAME, or name it as the third part of conn-str, as in conn-str=\"localhost;9092;my-topic\".")
