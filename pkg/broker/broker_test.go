@@ -430,7 +430,7 @@ func TestOnClosedIsTheLastCall(t *testing.T) {
 	note := func(s string) { mu.Lock(); calls = append(calls, s); mu.Unlock() }
 	release := make(chan struct{})
 	f := &adaptertest.Fake{}
-	c, err := connect(Options{Topic: "t", OnState: func(s StateChange) {
+	c, err := connect(Options{ConnStr: "host;1", Topic: "t", OnState: func(s StateChange) {
 		if s.New == StateConnected {
 			<-release // a callback that hangs: Close must not wait for it
 		}
