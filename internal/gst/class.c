@@ -110,6 +110,8 @@ static void pad_removed(GstElement *e, GstPad *pad) {
 static gboolean bt_start(GstBaseTransform *t) { return ewGoStart(((EwBaseTransform *)t)->tail.handle); }
 static gboolean bt_stop(GstBaseTransform *t) { return ewGoStop(((EwBaseTransform *)t)->tail.handle); }
 static gboolean bt_set_caps(GstBaseTransform *t, GstCaps *in, GstCaps *out) {
+  if (((EwBaseTransform *)t)->tail.klass->flags & EW_TRANSFORM_IP)
+    gst_base_transform_set_passthrough(t, FALSE); // see bt_submit_input_buffer
   return ewGoSetCaps(((EwBaseTransform *)t)->tail.handle, in, out);
 }
 static GstFlowReturn bt_transform_ip(GstBaseTransform *t, GstBuffer *b) {
@@ -156,8 +158,14 @@ static GstFlowReturn bt_submit_input_buffer(GstBaseTransform *t, gboolean discon
   // A buffer that others hold too gets a shallow copy here: the metas become
   // ours, the memory stays shared. Left to basetransform, an output buffer that
   // is not the input is mapped for writing, which copies the whole media.
-  if (self->tail.klass->flags & EW_TRANSFORM_IP)
+  if (self->tail.klass->flags & EW_TRANSFORM_IP) {
     buffer = gst_buffer_make_writable(buffer);
+    // basetransform refuses buffers that come without any caps as soon as a
+    // class has set_caps, unless it passes them through: then it does, and
+    // transform_ip still sees them.
+    if (!gst_base_transform_is_passthrough(t) && !gst_pad_has_current_caps(GST_BASE_TRANSFORM_SINK_PAD(t)))
+      gst_base_transform_set_passthrough(t, TRUE);
+  }
   return GST_BASE_TRANSFORM_CLASS(self->tail.klass->parent_class)->submit_input_buffer(t, discont, buffer);
 }
 
@@ -351,7 +359,7 @@ static void class_init(gpointer g_class, gpointer data) {
         k->set_caps = bt_set_caps;
       if (f & EW_TRANSFORM_IP) {
         k->transform_ip = bt_transform_ip;
-        k->transform_ip_on_passthrough = FALSE;
+        k->transform_ip_on_passthrough = TRUE;
         k->prepare_output_buffer = bt_prepare_output_buffer;
         k->propose_allocation = bt_propose_allocation;
       }

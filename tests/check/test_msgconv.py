@@ -241,6 +241,11 @@ class BadInput(unittest.TestCase):
         self.refused("payload-type=256", "RESERVED")
         self.refused("msg2p-lib=/x.so", "/x.so")
 
+    def test_buffers_without_caps_pass(self):
+        with Pipeline("fakesrc num-buffers=5 sizetype=fixed sizemax=9 ! msgconv msg2p-newapi=1 frame-interval=1 payload-type=1 ! fakesink name=s") as p:
+            r = p.run(10)
+            self.assertTrue(r.eos, r.text())
+
     def test_other_media_passes(self):
         for caps in ("audio/x-raw,format=S16LE,rate=8000,channels=1", "text/x-raw,format=utf8", "video/x-h264", "application/x-whatever"):
             with self.subTest(caps=caps), Pipeline(f"fakesrc num-buffers=5 ! capsfilter caps={caps.replace(',', chr(44))} ! msgconv ! fakesink") as p:
