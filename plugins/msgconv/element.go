@@ -312,7 +312,7 @@ func (c *converter) encode(b gst.Buffer) {
 
 // refresh takes over properties that may change while the stream plays.
 func (c *converter) refresh() {
-	if !c.changed.Swap(false) {
+	if !c.changed.Load() || !c.changed.Swap(false) { // a swap is dear, and this is every frame
 		return
 	}
 	c.mu.Lock()
