@@ -276,7 +276,6 @@ func TestSubclasses(t *testing.T) {
 		x.Unref()
 	}
 	pipe.Close()
-	if n := handles.live(); n != before {
-		t.Errorf("%d handles are left", n-before)
-	}
+	// A streaming thread of GStreamer's may hold its element a moment longer than the state change takes.
+	eventually(t, "the handles' end", func() bool { return handles.live() <= before })
 }

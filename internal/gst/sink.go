@@ -7,6 +7,8 @@ package gst
 
 static void ew_sink_skip_preroll(gpointer element) {
   GstBaseSink *sink = GST_BASE_SINK(element);
+  if (gst_base_sink_is_async_enabled(sink))
+    return; // the application asked for the usual preroll
   GST_BASE_SINK_PREROLL_LOCK(sink);
   sink->need_preroll = FALSE;
   GST_BASE_SINK_PREROLL_SIGNAL(sink);
@@ -20,7 +22,7 @@ import "C"
 
 // SkipPreroll (BaseSink) lets buffers through in PAUSED. A sink calls it after
 // READY to PAUSED if it must never hold up a stream that feeds other sinks as
-// well: even with async off, GstBaseSink keeps the first buffer until PLAYING,
+// well (with async on it does nothing): even with async off, GstBaseSink keeps the first buffer until PLAYING,
 // and a tee without queues then never gets the other sinks prerolled.
 func (e *Element) SkipPreroll() { C.ew_sink_skip_preroll(C.gpointer(e.p)) }
 

@@ -62,7 +62,7 @@ type sink struct {
 
 // Class describes the element.
 var Class = &gst.Class{
-	Name:     "EdgewireMsgBroker",
+	Name:     "GstMsgBroker",
 	Parent:   gst.ParentBaseSink,
 	LongName: "Message Broker",
 	Klass:    "Sink/Metadata",

@@ -29,7 +29,7 @@ const (
 )
 
 var payloadTypes = &gst.EnumType{
-	Name: "EdgewireMsgConvPayloadType",
+	Name: "GstMsgConvPayloadType",
 	Values: []gst.EnumValue{
 		{Value: int32(typeDeepstream), Name: "DeepStream's full JSON schema, a message per object", Nick: "PAYLOAD_DEEPSTREAM"},
 		{Value: int32(typeMinimal), Name: "DeepStream's minimal JSON schema, a message per frame", Nick: "PAYLOAD_DEEPSTREAM_MINIMAL"},
@@ -74,7 +74,7 @@ type converter struct {
 
 // Class describes the element.
 var Class = &gst.Class{
-	Name:     "EdgewireMsgConv",
+	Name:     "GstMsgConv",
 	Parent:   gst.ParentBaseTransform,
 	LongName: "Message Converter",
 	Klass:    "Filter/Metadata",

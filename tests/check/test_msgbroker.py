@@ -139,6 +139,15 @@ class Publishing(unittest.TestCase):
             self.assertTrue(r.eos, r.text())
             self.assertEqual(stats(p["x"])["acknowledged"], 60)
 
+    def test_async_true_prerolls_as_usual(self):
+        t = topic(self)
+        with Pipeline("videotestsrc num-buffers=30 ! msgconv payload-type=1 msg2p-newapi=1 frame-interval=1 ! "
+                      f"msgbroker name=x async=true sync=true proto-lib=kafka conn-str={conn(t)}") as p:
+            self.assertNotEqual(p.state(Gst.State.PAUSED), Gst.StateChangeReturn.FAILURE)
+            r = p.run(20)
+            self.assertTrue(r.eos, r.text())
+            self.assertEqual(stats(p["x"])["acknowledged"], 30)
+
     def test_pause_holds_the_stream(self):
         with Pipeline(f"videotestsrc ! video/x-raw,width=32,height=32 ! msgconv payload-type=1 msg2p-newapi=1 frame-interval=1 ! "
                       f"msgbroker name=x proto-lib=kafka conn-str={conn(topic(self))}") as p:
@@ -183,13 +192,15 @@ class Publishing(unittest.TestCase):
             with open(config, "w") as f:
                 f.write('[message-broker]\nproto-cfg="debug=broker"\n')
             out = subprocess.run(
-                ["gst-launch-1.0", "fakesrc", "num-buffers=1", "!", "msgbroker", "proto-lib=kafka", f"conn-str={conn(t)}", f"config={config}"],
+                ["gst-launch-1.0", "fakesrc", "num-buffers=1", "sizetype=fixed", "sizemax=9", "!", "application/json", "!", "msgbroker", "proto-lib=kafka", f"conn-str={conn(t)}", f"config={config}"],
                 env=ewtest.clean_env(GST_DEBUG="msgbroker-adapter:6", GST_DEBUG_FILE=log), stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT, text=True, timeout=60)
             self.assertEqual(out.returncode, 0, out.stdout)
             self.assertNotIn("BROKER", out.stdout)
             with open(log) as f:
-                self.assertIn("msgbroker-adapter", f.read())
+                text = f.read()
+            self.assertIn("msgbroker-adapter", text)
+            self.assertIn("BROKER", text)
 
 
 class BadInput(unittest.TestCase):

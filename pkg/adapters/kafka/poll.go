@@ -21,6 +21,8 @@ const (
 	// A standing connection may be missing from so many statistics in a row: librdkafka replaces one that
 	// the broker closed for idleness.
 	missesAllowed = 3
+	// So many events that still wait when the connection is closed are looked at for log lines.
+	lastLines = 2000
 )
 
 // A poller is the state of the one goroutine that collects what librdkafka reports.
@@ -57,6 +59,16 @@ func (c *conn) poll() {
 			p.unknownTopics(strings.Fields(p.text(&ev)))
 		}
 		p.checkTopics()
+	}
+	// What librdkafka logged until now is often why the connection is being closed.
+	for range lastLines {
+		C.ew_poll(c.p, 0, &p.results[0], resultsAtOnce, &ev)
+		switch ev.kind {
+		case C.EW_LOG:
+			p.log(int(ev.level), C.GoString(&ev.facility[0]), p.text(&ev))
+		case C.EW_NOTHING:
+			return
+		}
 	}
 }
 
