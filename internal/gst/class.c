@@ -107,7 +107,11 @@ static void pad_removed(GstElement *e, GstPad *pad) {
 
 // BaseTransform
 
-static gboolean bt_start(GstBaseTransform *t) { return ewGoStart(((EwBaseTransform *)t)->tail.handle); }
+static gboolean bt_start(GstBaseTransform *t) {
+  if (((EwBaseTransform *)t)->tail.klass->flags & EW_TRANSFORM_IP)
+    gst_base_transform_set_passthrough(t, FALSE); // see bt_submit_input_buffer
+  return ewGoStart(((EwBaseTransform *)t)->tail.handle);
+}
 static gboolean bt_stop(GstBaseTransform *t) { return ewGoStop(((EwBaseTransform *)t)->tail.handle); }
 static gboolean bt_set_caps(GstBaseTransform *t, GstCaps *in, GstCaps *out) {
   if (((EwBaseTransform *)t)->tail.klass->flags & EW_TRANSFORM_IP)
@@ -162,9 +166,21 @@ static GstFlowReturn bt_submit_input_buffer(GstBaseTransform *t, gboolean discon
     buffer = gst_buffer_make_writable(buffer);
     // basetransform refuses buffers that come without any caps as soon as a
     // class has set_caps, unless it passes them through: then it does, and
-    // transform_ip still sees them.
-    if (!gst_base_transform_is_passthrough(t) && !gst_pad_has_current_caps(GST_BASE_TRANSFORM_SINK_PAD(t)))
+    // transform_ip still sees them. What downstream demands of its caps nobody
+    // could then keep: raw media would pass for messages.
+    if (!gst_base_transform_is_passthrough(t) && !gst_pad_has_current_caps(GST_BASE_TRANSFORM_SINK_PAD(t))) {
+      GstCaps *wanted = gst_pad_peer_query_caps(src, NULL);
+      gboolean any = wanted != NULL && gst_caps_is_any(wanted);
+      gst_clear_caps(&wanted);
+      if (!any) {
+        gst_buffer_unref(buffer);
+        GST_ELEMENT_ERROR(t, STREAM, FORMAT,
+            ("%s: the stream has no caps, and downstream demands some: put a capsfilter before this element",
+                GST_OBJECT_NAME(t)), (NULL));
+        return GST_FLOW_NOT_NEGOTIATED;
+      }
       gst_base_transform_set_passthrough(t, TRUE);
+    }
   }
   return GST_BASE_TRANSFORM_CLASS(self->tail.klass->parent_class)->submit_input_buffer(t, discont, buffer);
 }

@@ -157,6 +157,12 @@ func (e *Element) ParentQuery(side Side, q Query) bool {
 // by buffer through SubmitInput and GenerateOutput, or TransformIP.
 func (e *Element) SetGenerate(on bool) { C.ew_set_generate(e.ptr(), gbool(on)) }
 
+// PushGap (BaseTransform, Generate mode) tells downstream that there is nothing
+// for this stretch of time, in nanoseconds, so that sinks need not wait for it.
+func (e *Element) PushGap(pts, duration uint64) {
+	C.ew_push_gap(e.ptr(), C.guint64(pts), C.guint64(duration))
+}
+
 // SetInPlace (BaseTransform) says that the media is never changed nor copied,
 // gaps included.
 func (e *Element) SetInPlace() {

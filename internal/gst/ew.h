@@ -130,6 +130,7 @@ GstPad *ew_ghost_pad_new(gpointer element, const char *template_name, const char
 GstFlowReturn ew_pad_push_locked(GstPad *pad, GstBuffer *buffer);
 GstFlowReturn ew_pad_push_list_locked(GstPad *pad, GstBufferList *list);
 gboolean ew_pad_push_event_locked(GstPad *pad, GstEvent *event);
+void ew_push_gap(gpointer transform, guint64 pts, guint64 duration);
 gboolean ew_add_pad(gpointer element, GstPad *pad);
 gboolean ew_remove_pad(gpointer element, GstPad *pad);
 gboolean ew_has_pad(gpointer element, const char *name);

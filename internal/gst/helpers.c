@@ -183,6 +183,14 @@ gboolean ew_pad_push_event_locked(GstPad *pad, GstEvent *event) {
   return ret;
 }
 
+// Tells downstream that nothing comes for this stretch of time, so that a sink
+// prerolls and does not wait. Called by the streaming thread.
+void ew_push_gap(gpointer transform, guint64 pts, guint64 duration) {
+  GstBaseTransform *t = transform;
+  if (GST_CLOCK_TIME_IS_VALID(pts) && t->segment.format == GST_FORMAT_TIME)
+    gst_pad_push_event(GST_BASE_TRANSFORM_SRC_PAD(t), gst_event_new_gap(pts, duration));
+}
+
 // Mini objects
 
 void ew_mini_ref(gpointer p) { gst_mini_object_ref(p); }

@@ -224,6 +224,9 @@ func (c *converter) SubmitInput(b gst.Buffer) gst.FlowReturn {
 	if c.convert(b) {
 		c.encode(b)
 	}
+	if len(c.pending) == 0 { // or a sink would never preroll, and a tee before us stand still
+		c.PushGap(b.PTS(), b.Duration())
+	}
 	return gst.FlowOK
 }
 

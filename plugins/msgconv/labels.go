@@ -36,6 +36,9 @@ func parseLabelMap(s string) (labelMap, error) {
 		}
 		m.byName[from] = to
 		if n, err := strconv.ParseInt(from, 10, 32); err == nil {
+			if _, twice := m.byClass[int32(n)]; twice {
+				return labelMap{}, fmt.Errorf("label-map: class %d stands there twice (entry %d, %q); keep one of them", n, i+1, from)
+			}
 			m.byClass[int32(n)] = to
 		}
 	}

@@ -101,8 +101,8 @@ static gboolean take_field(GQuark field, const GValue *v, gpointer data) {
       if ((ok = get_number(v, &p->confidence)))
         p->has_confidence = TRUE;
       break;
-    case FIELD_ID:
-      if ((ok = get_integer(v, &p->id)))
+    case FIELD_ID: // a tracker's -1 means none; only a guint64 may be that large
+      if ((ok = get_integer(v, &p->id) && (p->id >= 0 || G_VALUE_HOLDS_UINT64(v))))
         p->has_id = TRUE;
       break;
     case FIELD_CLASS:
@@ -130,7 +130,7 @@ static void read_param(const GstStructure *s, GQuark roi_type, EwRoiParam *p) {
 // The time of day that a meta gives, 0 for none.
 static gint64 reference_time(const GstReferenceTimestampMeta *r) {
   if (r->reference == NULL || gst_caps_is_empty(r->reference) || gst_caps_is_any(r->reference) ||
-      !GST_CLOCK_TIME_IS_VALID(r->timestamp))
+      r->timestamp > G_MAXINT64)
     return 0;
   const char *name = gst_structure_get_name(gst_caps_get_structure(r->reference, 0));
   if (g_str_equal(name, "timestamp/x-unix"))

@@ -3,7 +3,9 @@
 package msgconv
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -53,7 +55,7 @@ func (c *converter) Start() bool {
 		static, warnings, err := dsconfig.Load(path)
 		if err != nil {
 			code := gst.ResourceSettings
-			if os.IsNotExist(err) {
+			if errors.Is(err, fs.ErrNotExist) {
 				code = gst.ResourceNotFound
 			}
 			return fail(code, "config: %v", err)

@@ -27,7 +27,7 @@ class Files(unittest.TestCase):
                 out = run("gst-inspect-1.0", element, GST_REGISTRY=os.path.join(d, "r.bin"))
                 self.assertEqual(out.returncode, 0, out.stdout)
                 self.assertIn(f"Name                     {element}", out.stdout)
-                self.assertIn(os.path.realpath(ewtest.PLUGINS), os.path.realpath(re.search(r"Filename +(\S+)", out.stdout)[1]))
+                self.assertIn(os.path.realpath(ewtest.PLUGINS), os.path.realpath(re.search(r"Filename +(.+)", out.stdout)[1]))
                 with open(ROOT / "internal" / "version" / "VERSION") as f:
                     self.assertIn(f"Version                  {f.read().strip()}", out.stdout)
 

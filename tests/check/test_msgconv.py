@@ -5,6 +5,7 @@ import json
 import os
 import re
 import tempfile
+import time
 import unittest
 
 import ewtest
@@ -168,6 +169,11 @@ class Buffers(unittest.TestCase):
         buffers, _ = run("", [rgb_frame(0, rois=[PERSON, CAR, CAR])], tail="application/json ! appsink name=out sync=false")
         self.assertEqual(len({json.loads(data(b))["messageid"] for b, _ in buffers}), 3)
 
+    def test_tee_prerolls_without_detections(self):
+        with Pipeline("videotestsrc num-buffers=600 ! video/x-raw,framerate=25/1 ! tee name=t ! queue ! fakesink sync=true "
+                      "t. ! queue ! msgconv payload-type=1 ! application/json ! fakesink") as p:
+            self.assertEqual(p.state(Gst.State.PAUSED), Gst.StateChangeReturn.SUCCESS)
+
     def test_restart_counts_frames_from_zero(self):
         with Pipeline(f"{APPSRC} ! msgconv payload-type=1 ! application/json ! appsink name=out sync=false") as p:
             for _ in range(3):
@@ -240,6 +246,38 @@ class BadInput(unittest.TestCase):
         self.refused("payload-type=257", "msg2p-lib")
         self.refused("payload-type=256", "RESERVED")
         self.refused("msg2p-lib=/x.so", "/x.so")
+
+    def test_media_without_caps_never_passes_for_json(self):
+        with Pipeline("fakesrc num-buffers=5 sizetype=fixed sizemax=9 ! msgconv payload-type=1 ! application/json ! "
+                      "appsink name=out sync=false") as p:
+            p.play()
+            self.assertIsNone(p["out"].emit("try-pull-sample", Gst.SECOND))
+            self.assertIn("no caps", p.pump(2).text())
+
+    def test_missing_config_is_not_found(self):
+        with Pipeline(f"{APPSRC} ! msgconv config=/nowhere/site.txt ! fakesink") as p:
+            p.state(Gst.State.PAUSED)
+            p.pump(0.2)
+        self.assertTrue(p.result.error.matches(Gst.ResourceError.quark(), Gst.ResourceError.NOT_FOUND))
+
+    def test_a_class_named_twice(self):
+        self.refused('label-map="1=car;01=van"', "class 1", "twice")
+
+    def test_an_untracked_object_has_no_id(self):
+        untracked = ("face", 10, 20, 30, 40, {"object_id": {"id": -1}})
+        buffers, _ = run("", [rgb_frame(0, rois=[untracked])])
+        self.assertEqual(json.loads(payload(buffers[0][0]))["object"]["id"], "0")
+
+    def test_reference_timestamps(self):
+        for caps, stamp, year in (("timestamp/x-unix", 1_600_000_000 * Gst.SECOND, "2020-09-13T12:26:40"),
+                                  ("timestamp/x-ntp", (1_600_000_000 + 2208988800) * Gst.SECOND, "2020-09-13T12:26:40"),
+                                  ("timestamp/x-unix", 2**63 + 5, time.strftime("%Y-%m-", time.gmtime())),
+                                  ("timestamp/x-other", 1_600_000_000 * Gst.SECOND, time.strftime("%Y-%m-", time.gmtime()))):
+            with self.subTest(caps=caps, stamp=stamp):
+                frame = rgb_frame(0, rois=[CAR])
+                frame.add_reference_timestamp_meta(Gst.Caps.from_string(caps), stamp, Gst.CLOCK_TIME_NONE)
+                buffers, _ = run("payload-type=1", [frame])
+                self.assertTrue(json.loads(payload(buffers[0][0]))["@timestamp"].startswith(year))
 
     def test_buffers_without_caps_pass(self):
         with Pipeline("fakesrc num-buffers=5 sizetype=fixed sizemax=9 ! msgconv msg2p-newapi=1 frame-interval=1 payload-type=1 ! fakesink name=s") as p:
