@@ -15,6 +15,18 @@ static void ew_sink_skip_preroll(gpointer element) {
   GST_BASE_SINK_PREROLL_UNLOCK(sink);
 }
 
+// render and event are called with the preroll lock held.
+static GstFlowReturn ew_sink_wait_preroll(gpointer element) {
+  GstBaseSink *sink = GST_BASE_SINK(element);
+  if (sink->flushing)
+    return GST_FLOW_FLUSHING;
+  // Without a preroll to wait for it would wait for the next one.
+  return sink->need_preroll ? gst_base_sink_wait_preroll(sink) : GST_FLOW_OK;
+}
+
+static void ew_sink_preroll_lock(gpointer element) { GST_BASE_SINK_PREROLL_LOCK(GST_BASE_SINK(element)); }
+static void ew_sink_preroll_unlock(gpointer element) { GST_BASE_SINK_PREROLL_UNLOCK(GST_BASE_SINK(element)); }
+
 static void ew_object_ref(gpointer object) { gst_object_ref(object); }
 static void ew_object_unref(gpointer object) { gst_object_unref(object); }
 */
@@ -22,13 +34,30 @@ import "C"
 
 // SkipPreroll (BaseSink) lets buffers through in PAUSED. A sink calls it after
 // READY to PAUSED if it must never hold up a stream that feeds other sinks as
-// well (with async on it does nothing): even with async off, GstBaseSink keeps the first buffer until PLAYING,
-// and a tee without queues then never gets the other sinks prerolled.
-func (e *Element) SkipPreroll() { C.ew_sink_skip_preroll(C.gpointer(e.p)) }
+// well: even with async off, GstBaseSink keeps the first buffer until PLAYING,
+// and a tee without queues then never gets the other sinks prerolled. With async
+// on it does nothing.
+func (e *Element) SkipPreroll() { C.ew_sink_skip_preroll(e.ptr()) }
+
+// WaitPreroll (BaseSink) is for a Render or SinkEvent whose wait Unlock has
+// ended: GstBaseSink does so for PAUSED as well, not only to flush or stop. It
+// holds the stream while the sink is PAUSED. FlowOK means to go on, FlowFlushing
+// to give up.
+func (e *Element) WaitPreroll() FlowReturn { return FlowReturn(C.ew_sink_wait_preroll(e.ptr())) }
+
+// PrerollUnlocked (BaseSink) gives the preroll lock, which GstBaseSink holds
+// during Render and SinkEvent, back for the time of a wait: PAUSED to PLAYING
+// needs it, and does not call Unlock first. Only from within these two, where
+// the goroutine stays on its thread.
+func (e *Element) PrerollUnlocked(wait func()) {
+	C.ew_sink_preroll_unlock(e.ptr())
+	defer func() { C.ew_sink_preroll_lock(e.ptr()) }()
+	wait()
+}
 
 // Ref keeps the GstElement alive for a callback that may come late; Unref gives
 // it back, and may finalize the element.
-func (e *Element) Ref() { C.ew_object_ref(C.gpointer(e.p)) }
+func (e *Element) Ref() { C.ew_object_ref(e.ptr()) }
 
 // Unref gives back what Ref took.
-func (e *Element) Unref() { C.ew_object_unref(C.gpointer(e.p)) }
+func (e *Element) Unref() { C.ew_object_unref(e.ptr()) }

@@ -215,9 +215,10 @@ func (c *Connection) dropLocked(reason error) {
 	c.notify.dropped(reason)
 }
 
-// PublishWait is Publish with back-pressure: while the server is connected and the queue is full it waits
-// for room, for at most patience (0 means for ever), or until cancel is closed, which gives ErrCanceled.
-// When the connection is down it does not wait.
+// PublishWait is Publish with back-pressure: while the server is connected, or the first attempt to connect
+// is under way, and the queue is full, it waits for room, for at most patience (0 means for ever), or until
+// cancel is closed, which gives ErrCanceled; such a message counts nowhere. When the connection is down it
+// does not wait.
 func (c *Connection) PublishWait(m Message, patience time.Duration, cancel <-chan struct{}) error {
 	ts := m.TimestampMS
 	if ts == 0 {
@@ -235,7 +236,7 @@ func (c *Connection) PublishWait(m Message, patience time.Duration, cancel <-cha
 			c.mu.Unlock()
 			return nil
 		}
-		if !errors.Is(err, ErrFull) || c.state != StateConnected {
+		if !errors.Is(err, ErrFull) || c.awayLocked() {
 			c.dropLocked(err)
 			c.mu.Unlock()
 			return err
@@ -259,7 +260,9 @@ func (c *Connection) PublishWait(m Message, patience time.Duration, cancel <-cha
 		c.mu.Lock()
 		c.waiters--
 		if failure != nil {
-			c.dropLocked(failure)
+			if failure != ErrCanceled { // the caller may come again
+				c.dropLocked(failure)
+			}
 			c.mu.Unlock()
 			return failure
 		}

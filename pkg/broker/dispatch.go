@@ -140,7 +140,7 @@ func (c *Connection) drain(ctx context.Context, connectedOnly bool) DrainReport 
 	for {
 		oldest, some := c.q.oldest()
 		if !some || oldest > target || ctx.Err() != nil || c.state == StateFailed || c.state == StateClosed ||
-			(connectedOnly && c.awayLocked()) {
+			(connectedOnly && c.state != StateConnected) {
 			break
 		}
 		c.waiters++
@@ -164,6 +164,32 @@ func (c *Connection) awayLocked() bool {
 	return c.state != StateConnected && (c.state != StateConnecting || c.reason != "")
 }
 
+// awaitFirst gives a first attempt to connect a moment to succeed, if messages wait for it.
+func (c *Connection) awaitFirst(ctx context.Context) {
+	timer := time.NewTimer(firstPatience)
+	defer timer.Stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.state == StateConnecting && c.reason == "" && c.q.messages > 0 {
+		c.waiters++
+		changed := c.changed
+		c.mu.Unlock()
+		over := false
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			over = true
+		case <-timer.C:
+			over = true
+		}
+		c.mu.Lock()
+		c.waiters--
+		if over {
+			return
+		}
+	}
+}
+
 // Close refuses new messages, drains until ctx ends but not while the server is away, and ends the
 // connection; what remains is given up and counts as dropped. After draining it takes at most half a
 // second more. Callbacks that are due are still called. It may be called again.
@@ -173,6 +199,7 @@ func (c *Connection) Close(ctx context.Context) DrainReport {
 	c.signalLocked()
 	acknowledged, failed := c.stats.acknowledged, c.stats.failed
 	c.mu.Unlock()
+	c.awaitFirst(ctx)
 	c.drain(ctx, true)
 	c.mu.Lock()
 	first := false
@@ -189,6 +216,7 @@ func (c *Connection) Close(ctx context.Context) DrainReport {
 		Remaining: uint64(c.q.messages)}
 	if first {
 		c.stats.dropped += uint64(c.q.messages)
+		c.q = queue{} // what was given up is neither queued nor in flight any more
 		c.setStateLocked(StateClosed, "")
 	}
 	c.mu.Unlock()

@@ -16,6 +16,8 @@ const (
 	maxLogLines      = 1000 // waiting for the callback; more are counted and left out
 	dropInterval     = time.Second
 	callbackPatience = 200 * time.Millisecond // how long Close waits for a callback that hangs
+	firstPatience    = 400 * time.Millisecond // how long Close waits for a first attempt to connect
+	silence          = 3 * time.Second        // after which a first attempt without an answer is told
 )
 
 // A DropReport tells of messages that will not be delivered: refused by Publish, or by the server.
@@ -32,6 +34,7 @@ type notifier struct {
 	c    *Connection
 	wg   sync.WaitGroup
 	wake chan struct{}
+	now  chan chan struct{} // FlushReports: report what is pending, then close the channel given
 	stop chan struct{}
 	once sync.Once
 
@@ -47,6 +50,7 @@ type notifier struct {
 func (n *notifier) start(c *Connection) {
 	n.c = c
 	n.wake = make(chan struct{}, 1)
+	n.now = make(chan chan struct{})
 	n.stop = make(chan struct{})
 	safe.Go(&n.wg, "callbacks of the broker connection", nil, n.run)
 }
@@ -97,10 +101,17 @@ func (n *notifier) count(reason error, dropped, failed uint64) {
 func (n *notifier) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	first := time.NewTimer(silence)
+	defer first.Stop()
 	var reported time.Time
 	for {
 		last := false
+		var flushed chan struct{}
 		select {
+		case <-first.C:
+			n.c.tellSilence()
+			continue
+		case flushed = <-n.now:
 		case <-n.wake:
 		case <-timer.C:
 		case <-n.stop:
@@ -111,7 +122,7 @@ func (n *notifier) run() {
 		n.events, n.logs, n.left = nil, 0, 0
 		var drops DropReport
 		due := n.dropErr != nil
-		if wait := dropInterval - time.Since(reported); due && wait > 0 && !last {
+		if wait := dropInterval - time.Since(reported); due && wait > 0 && !last && flushed == nil {
 			timer.Reset(wait)
 			due = false
 		}
@@ -132,6 +143,9 @@ func (n *notifier) run() {
 			reported = time.Now()
 			drops.Time = reported
 			n.call(drops)
+		}
+		if flushed != nil {
+			close(flushed)
 		}
 		if last {
 			if n.c.opts.OnClosed != nil {
@@ -159,6 +173,34 @@ func (n *notifier) call(event any) {
 
 // closed is the last event of a connection.
 type closed struct{}
+
+// FlushReports makes the callbacks that are due, the report of lost messages included, happen now instead
+// of within a second. It waits for them a fifth of a second at most.
+func (c *Connection) FlushReports() {
+	timer := time.NewTimer(callbackPatience)
+	defer timer.Stop()
+	done := make(chan struct{})
+	select {
+	case c.notify.now <- done:
+	case <-c.notify.stop:
+		return
+	case <-timer.C:
+		return
+	}
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+}
+
+// tellSilence gives a reason to a first attempt that gets no answer at all.
+func (c *Connection) tellSilence() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == StateConnecting && c.reason == "" {
+		c.setStateLocked(StateConnecting, "no answer yet; check host, port and firewall")
+	}
+}
 
 // finish lets the callbacks that are due happen and ends the goroutine; it leaves a callback that hangs
 // alone when ctx ends.

@@ -145,6 +145,11 @@ func (l *loader) group(name string, line int, fields []field) error {
 		if kind != "" {
 			remedy = "write a number behind " + kind + ", such as " + kind + "0"
 		}
+		if trimmed := strings.TrimSpace(name); trimmed != name {
+			if _, _, _, good := splitGroup(trimmed); good {
+				remedy = "write [" + trimmed + "] without blanks"
+			}
+		}
 		l.warn(line, printable(name), "", "unknown group; it is ignored", remedy)
 		return nil
 	}

@@ -19,20 +19,30 @@ import (
 
 var adapterLog = gst.NewCategory("msgbroker-adapter", "protocol libraries of msgbroker (librdkafka …)")
 
-// ChangeState lets the stream pass until the first PLAYING: a tee whose other
-// branches still preroll must not wait for us. Once PLAYING, PAUSED holds the
-// stream as with any sink.
+// ChangeState opens the connection on the way to PAUSED, before anything can
+// flow, and closes it when the last buffer has left on the way back to READY.
+// (GstBaseSink's start and stop are those of NULL and READY.)
+//
+// Until the first PLAYING the stream passes: a tee whose other branches still
+// preroll must not wait for us. Once PLAYING, PAUSED holds the stream as with
+// any sink.
 func (s *sink) ChangeState(t gst.StateChange) gst.StateChangeReturn {
+	if t == gst.ReadyToPaused && !s.open() {
+		return gst.StateChangeFailure
+	}
 	ret := s.ParentChangeState(t)
-	if t == gst.ReadyToPaused && ret != gst.StateChangeFailure {
+	switch {
+	case t == gst.ReadyToPaused && ret == gst.StateChangeFailure, t == gst.PausedToReady:
+		s.close()
+	case t == gst.ReadyToPaused:
 		s.SkipPreroll()
 	}
 	return ret
 }
 
-// Start opens the connection, READY to PAUSED. Only a configuration that can
-// never work fails; a broker that is not there is waited for while we play.
-func (s *sink) Start() bool {
+// open opens the connection. Only a configuration that can never work fails; a
+// broker that is not there is waited for while we play.
+func (s *sink) open() bool {
 	s.mu.Lock()
 	set := s.set
 	s.mu.Unlock()
@@ -50,9 +60,11 @@ func (s *sink) Start() bool {
 	if _, _, err := adapters.ResolveProtoLib(strings.TrimSpace(set.protoLib)); err != nil {
 		return fail(gst.LibraryInit, err.Error())
 	}
+	s.buffers, s.messages = 0, 0
+	s.outages.reset()
 	conn, err := broker.Connect(broker.Options{
 		ProtoLib: strings.TrimSpace(set.protoLib), ConnStr: strings.TrimSpace(set.connStr),
-		ConfigPath: strings.TrimSpace(set.config), Topic: set.topic,
+		ConfigPath:  strings.TrimSpace(set.config),
 		MaxMessages: int(set.maxMessages), MaxBytes: int64(set.maxBytes), StrictConfig: true,
 		Log: s.logEntry, OnState: s.stateChanged, OnDropped: s.dropped, OnClosed: s.Unref,
 	})
@@ -64,7 +76,7 @@ func (s *sink) Start() bool {
 		return fail(code, err.Error())
 	}
 	s.Ref() // the callbacks use the element, and one that hangs in the application outlives Stop
-	if conn.DefaultTopic() == "" {
+	if set.topic == "" && conn.DefaultTopic() == "" {
 		conn.Close(context.Background())
 		return fail(gst.ResourceSettings, "no topic is set: write topic=NAME, or name it as the third part of conn-str, as in conn-str=\"localhost;9092;my-topic\".")
 	}
@@ -72,25 +84,26 @@ func (s *sink) Start() bool {
 	if stats.Substituted {
 		log.Log(gst.LevelInfo, s.Element, "%s: the built-in %s adapter takes its place", set.protoLib, stats.Adapter)
 	}
-	s.buffers, s.messages = 0, 0
-	s.outages = throttle{}
+	s.closed = make(chan struct{})
 	s.mu.Lock()
 	s.conn = conn
 	s.mu.Unlock()
 	return true
 }
 
-// Stop closes the connection, PAUSED to READY. It waits for acknowledgements
-// only while there is a broker to give them.
-func (s *sink) Stop() bool {
+// close closes the connection. It waits for acknowledgements only while there
+// is a broker to give them.
+func (s *sink) close() {
 	s.mu.Lock()
 	conn, wait := s.conn, time.Duration(s.set.drainTimeout)*time.Millisecond
 	s.conn = nil
 	s.mu.Unlock()
 	s.reader.Close()
 	if conn == nil {
-		return true
+		return
 	}
+	close(s.closed)
+	s.watchers.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
 	report := conn.Close(ctx)
@@ -99,70 +112,22 @@ func (s *sink) Stop() bool {
 	s.last = stats
 	s.mu.Unlock()
 	log.Log(gst.LevelInfo, s.Element, "stopped: %d acknowledged, %d given up", stats.Acknowledged, report.Remaining)
-	if report.Remaining > 0 {
-		s.Warning(gst.ResourceFailed, fmt.Sprintf("msgbroker: stopped with %s undelivered to %s: %s.",
-			plural(report.Remaining, "message"), stats.Host, undeliveredReason(stats)), "")
+	if report.Remaining == 0 {
+		return
 	}
-	return true
+	// On the way to NULL the pipeline empties its bus: the log says it as well.
+	text := fmt.Sprintf("msgbroker: stopped with %s undelivered to %s: %s.", plural(report.Remaining, "message"), stats.Host,
+		undelivered(stats))
+	log.Log(gst.LevelWarning, s.Element, "%s", text)
+	s.Warning(gst.ResourceFailed, text, "")
 }
 
-func undeliveredReason(st broker.Stats) string {
-	if st.LastError != "" {
+// undelivered says why messages are left.
+func undelivered(st broker.Stats) string {
+	if st.LastError != "" && st.State != broker.StateConnected {
 		return st.LastError
 	}
 	return "the broker did not acknowledge them in time (drain-timeout)"
-}
-
-// SinkEvent drains the connection at EOS.
-func (s *sink) SinkEvent(ev gst.Event) bool {
-	if ev.Type() == gst.EventEOS {
-		s.drain()
-	}
-	return s.ParentEvent(gst.SinkSide, ev)
-}
-
-// drain waits for what is under way, up to drain-timeout, and tells how it ended.
-func (s *sink) drain() {
-	conn := s.connection()
-	if conn == nil {
-		return
-	}
-	s.mu.Lock()
-	wait, flushing := time.Duration(s.set.drainTimeout)*time.Millisecond, s.flushing
-	s.mu.Unlock()
-	ctx, cancel := context.WithTimeout(flushContext{context.Background(), flushing}, wait)
-	defer cancel()
-	report := conn.Drain(ctx)
-	if report.Remaining > 0 {
-		stats := conn.Stats()
-		s.Warning(gst.ResourceFailed, fmt.Sprintf("msgbroker: EOS with %s still undelivered to %s after %v: %s.",
-			plural(report.Remaining, "message"), stats.Host, wait, undeliveredReason(stats)), "")
-	}
-	if s.messages == 0 && s.buffers > 0 {
-		s.Warning(gst.StreamFormat, fmt.Sprintf("msgbroker: nothing was published: %s came, none with a message. "+
-			"Put msgconv in front of msgbroker (and a detector in front of that), or feed it application/json, text/x-raw or application/x-protobuf; "+
-			"if comp-id is set, msgconv's comp-id must be the same.", plural(s.buffers, "buffer")), "caps "+s.caps)
-	}
-	st := s.stats()
-	st.Name = "msgbroker-stats"
-	s.PostMessage(st)
-}
-
-// flushContext ends when flushing is closed.
-type flushContext struct {
-	context.Context
-	flushing <-chan struct{}
-}
-
-func (c flushContext) Done() <-chan struct{} { return c.flushing }
-
-func (c flushContext) Err() error {
-	select {
-	case <-c.flushing:
-		return context.Canceled
-	default:
-		return nil
-	}
 }
 
 // stats is the property stats.
@@ -264,6 +229,13 @@ func (t *throttle) hit() uint64 {
 	n := t.pending
 	t.last, t.pending = now, 0
 	return n
+}
+
+// reset forgets what was counted.
+func (t *throttle) reset() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last, t.pending = time.Time{}, 0
 }
 
 func plural[N uint64 | int](n N, what string) string {

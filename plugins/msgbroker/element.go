@@ -43,7 +43,7 @@ type sink struct {
 	// GStreamer is called.
 	mu   sync.Mutex
 	set  settings
-	conn *broker.Connection // nil outside Start…Stop
+	conn *broker.Connection // nil below PAUSED
 	last broker.Stats       // of the connection that was closed last
 
 	flushing chan struct{} // closed by Unlock: ends every wait on the streaming thread
@@ -54,10 +54,12 @@ type sink struct {
 	reader   payloadmeta.Reader
 	wholes   bool   // the caps say that each buffer is a message
 	caps     string // for messages to the user
-	buffers  uint64 // since Start
+	buffers  uint64 // since the last READY
 	messages uint64
 
-	outages throttle
+	outages  throttle
+	closed   chan struct{}  // made by open, closed by close
+	watchers sync.WaitGroup // of watchEOS
 }
 
 // Class describes the element.
@@ -78,8 +80,8 @@ var Class = &gst.Class{
 		Params: []gst.Type{gst.TypeString, gst.TypeBytes()},
 		Handler: func(inst any, args []any) any {
 			topic, _ := args[0].(string)
-			data, _ := args[1].([]byte)
-			return inst.(*sink).publishAction(topic, data)
+			data, ok := args[1].([]byte)
+			return ok && inst.(*sink).publishAction(topic, data)
 		},
 	}},
 	Proto: (*sink)(nil),
@@ -232,24 +234,28 @@ func (s *sink) RenderList(l gst.BufferList) gst.FlowReturn {
 func (s *sink) queue(conn *broker.Connection, m broker.Message) gst.FlowReturn {
 	s.messages++
 	m.Topic = *s.topic.Load()
-	s.mu.Lock()
-	wait, cancel := time.Duration(s.set.blockTimeout)*time.Millisecond, s.flushing
-	s.mu.Unlock()
-	var err error
-	if wait == 0 {
-		err = conn.Publish(m)
-	} else {
-		err = conn.PublishWait(m, wait, cancel)
+	for {
+		s.mu.Lock()
+		wait, cancel := time.Duration(s.set.blockTimeout)*time.Millisecond, s.flushing
+		s.mu.Unlock()
+		var err error
+		if wait == 0 {
+			err = conn.Publish(m)
+		} else {
+			err = conn.PublishWait(m, wait, cancel)
+		}
+		switch err {
+		case nil:
+			return gst.FlowOK
+		case broker.ErrCanceled: // for a flush, a stop, or only for PAUSED
+			if flow := s.WaitPreroll(); flow != gst.FlowOK {
+				return flow
+			}
+		default: // counted, and posted by dropped
+			log.Log(gst.LevelDebug, s.Element, "message dropped: %v", err)
+			return gst.FlowOK
+		}
 	}
-	switch err {
-	case nil:
-		return gst.FlowOK
-	case broker.ErrCanceled:
-		return gst.FlowFlushing
-	}
-	// Counted, and posted by dropped.
-	log.Log(gst.LevelDebug, s.Element, "message dropped: %v", err)
-	return gst.FlowOK
 }
 
 // Unlock ends a wait of the streaming thread, for a flush or a stop.

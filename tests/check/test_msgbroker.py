@@ -2,6 +2,8 @@
 """msgbroker against a real Kafka: what is published arrives, and what goes wrong is told."""
 import json
 import os
+import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -161,11 +163,62 @@ class Publishing(unittest.TestCase):
             total = [s["queued"] + s["in-flight"] + s["acknowledged"] for s in (before, after)]
             self.assertEqual(total[0], total[1])
 
+    def test_pause_during_back_pressure_and_back(self):
+        """GstBaseSink unlocks for PAUSED too: what a full queue held must go on afterwards."""
+        with ewtest.kafka_server() as (address, folder):
+            with open(os.path.join(folder, "pid")) as f:
+                pid = int(f.read())
+            with Pipeline("fakesrc sizetype=fixed sizemax=1000 ! application/json ! msgbroker name=x proto-lib=kafka "
+                          f"max-queue-messages=100 block-timeout=20000 conn-str={conn('t', address)}") as p:
+                p.play()
+                wait_for(lambda: stats(p["x"])["acknowledged"] > 500, 30)
+                os.kill(pid, signal.SIGSTOP)
+                try:
+                    time.sleep(0.5)
+                    p.state(Gst.State.PAUSED)
+                finally:
+                    os.kill(pid, signal.SIGCONT)
+                p.play()
+                before = stats(p["x"])["acknowledged"]
+                wait_for(lambda: stats(p["x"])["acknowledged"] > before + 1000, 20, "acknowledgements after the pause")
+
+    def test_ready_closes_and_opens_anew(self):
+        a, b = topic(self) + "-a", topic(self) + "-b"
+        with Pipeline(f"msgbroker name=x proto-lib=kafka conn-str={conn(a)}") as p:
+            for name in (a, b):
+                p.set("x", conn_str=conn(name))
+                p.play()
+                wait_for(lambda: stats(p["x"])["state"] == "connected", what="connection")
+                p["x"].emit("publish", None, GLib.Bytes(name.encode()))
+                p.state(Gst.State.READY)
+                self.assertEqual((stats(p["x"])["state"], stats(p["x"])["acknowledged"]), ("closed", 1))
+                self.assertEqual(consume(name, 1)[0]["value"], name)
+
+    def test_empty_topic_means_that_of_conn_str(self):
+        t = topic(self)
+        with Pipeline(f"msgbroker name=x proto-lib=kafka topic={t}-a conn-str={conn(t)}") as p:
+            p.play()
+            p["x"].emit("publish", None, GLib.Bytes(b"to a"))
+            p.set("x", topic="")
+            p["x"].emit("publish", None, GLib.Bytes(b"to the default"))
+            wait_for(lambda: stats(p["x"])["acknowledged"] == 2)
+            self.assertFalse(p["x"].emit("publish", None, None))
+        self.assertEqual(consume(t, 1)[0]["value"], "to the default")
+
+    def test_burst_before_the_first_connection_is_held(self):
+        with Pipeline("fakesrc num-buffers=3000 sizetype=fixed sizemax=1000 ! application/json ! msgbroker name=x "
+                      f"proto-lib=kafka max-queue-messages=500 block-timeout=20000 conn-str={conn(topic(self))}") as p:
+            r = p.run(40)
+            self.assertTrue(r.eos)
+            s = stats(p["x"])
+            self.assertEqual((s["acknowledged"], s["dropped"]), (3000, 0))
+
     def test_restart_of_the_element(self):
         t = topic(self)
         with Pipeline(f"msgbroker name=x proto-lib=kafka conn-str={conn(t)}") as p:
             for i in range(5):
                 p.play()
+                wait_for(lambda: stats(p["x"])["state"] == "connected", what="connection")
                 self.assertTrue(p["x"].emit("publish", None, GLib.Bytes(f'{{"n":{i}}}'.encode())))
                 p.state(Gst.State.NULL)  # stopping waits for the acknowledgement
                 self.assertEqual(stats(p["x"])["acknowledged"], 1)
@@ -284,6 +337,52 @@ class BadInput(unittest.TestCase):
             p.pump(3, until=lambda: "queue is full" in p.result.text())
             self.assertIn("queue is full", p.result.text())
 
+    def test_ready_gives_up_what_is_left_and_counts_it(self):
+        with Pipeline("msgbroker name=x proto-lib=kafka conn-str=127.0.0.1;1;t") as p:
+            p.play()
+            for _ in range(7):
+                p["x"].emit("publish", None, GLib.Bytes(b"{}"))
+            p.pump(20, until=lambda: p.result.warnings)
+            before = time.monotonic()
+            p.state(Gst.State.READY)
+            self.assertLess(time.monotonic() - before, 0.6)
+            s = stats(p["x"])
+            self.assertEqual([s[k] for k in ("queued", "in-flight", "acknowledged", "failed", "dropped")], [0, 0, 0, 0, 7])
+            p.pump(1, until=lambda: "stopped with 7 messages" in p.result.text())
+            self.assertIn("stopped with 7 messages undelivered to 127.0.0.1:1", p.result.text())
+
+    def test_a_server_that_never_speaks(self):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            s.listen()
+            with Pipeline(f"{JSON} ! msgbroker name=x proto-lib=kafka conn-str=127.0.0.1;{s.getsockname()[1]};t drain-timeout=2000") as p:
+                p.play()
+                push(p, [json_buffer({"n": 1})])
+                time.sleep(0.5)
+                p.state(Gst.State.PAUSED)  # in the middle of the drain
+                self.assertNotIn("EOS with", p.pump(0.3).text())
+                p.play()
+                r = p.pump(10)
+                self.assertTrue(r.eos)
+                self.assertRegex(r.text(), r"EOS with 1 message still undelivered to 127.0.0.1:\d+ after (1.9|2|2.1)s")
+                before = time.monotonic()
+                p.pipeline.set_state(Gst.State.NULL)
+                self.assertLess(time.monotonic() - before, 0.8)
+            with Pipeline(f"msgbroker name=x proto-lib=kafka conn-str=127.0.0.1;{s.getsockname()[1]};t") as p:
+                p.play()
+                self.assertIn("no answer yet", p.pump(8, until=lambda: p.result.warnings).text())
+
+    def test_a_fifo_for_a_certificate_does_not_hang(self):
+        with tempfile.TemporaryDirectory() as d:
+            os.mkfifo(os.path.join(d, "ca"))
+            with open(os.path.join(d, "c.txt"), "w") as f:
+                f.write(f'[message-broker]\nproto-cfg="security.protocol=ssl;ssl.ca.location={d}/ca"\n')
+            out = subprocess.run(["gst-launch-1.0", "fakesrc", "!", "msgbroker", "proto-lib=kafka", "conn-str=127.0.0.1;1;t",
+                                  f"config={d}/c.txt"], env=ewtest.clean_env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                 text=True, timeout=20)
+            self.assertNotEqual(out.returncode, 0)
+            self.assertIn("ssl.ca.location", out.stdout)
+
     def test_eos_says_what_was_left(self):
         with Pipeline(f"{JSON} ! msgbroker proto-lib=kafka conn-str=127.0.0.1;1;t drain-timeout=500") as p:
             p.play()
@@ -314,7 +413,6 @@ class BadInput(unittest.TestCase):
 class ServersOfOnesOwn(unittest.TestCase):
     def test_broker_appears_after_the_start(self):
         """Started too early, nothing is lost."""
-        import socket
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]

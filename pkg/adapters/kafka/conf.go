@@ -9,12 +9,14 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 	"unsafe"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/nearest"
@@ -25,6 +27,8 @@ import (
 type property struct {
 	name, value string
 	where       string // file:line: [group] key, for messages
+	hidden      int    // the name may be the rest of a secret: number of the item, from 1; else 0
+	secret      string // name of that secret
 }
 
 // fail words a complaint about the property. The value is never part of it.
@@ -61,9 +65,11 @@ var forced = []property{
 	{name: "delivery.report.only.error", value: "false"},
 }
 
-// fileOptions name files that must be readable. Those that end in .location may also be folders.
-var fileOptions = []string{"ssl.ca.location", "ssl.certificate.location", "ssl.key.location",
-	"ssl.keystore.location", "ssl.crl.location"}
+// fileOptions name files that must be readable; true: a folder will do.
+var fileOptions = map[string]bool{"ssl.ca.location": true, "https.ca.location": true, "ssl.certificate.location": false,
+	"ssl.key.location": false, "ssl.keystore.location": false, "ssl.crl.location": false,
+	"sasl.oauthbearer.assertion.file": false, "sasl.oauthbearer.assertion.private.key.file": false,
+	"sasl.oauthbearer.assertion.jwt.template.file": false}
 
 var knownOptions = sync.OnceValue(func() []string {
 	var names []string
@@ -127,7 +133,9 @@ func (c *conf) apply(p property, own bool) error {
 		return p.fail("holds a NUL byte", "remove it")
 	}
 	if isSecret(p.name) && p.value != "" {
+		// The longest first, so that one inside another leaves nothing of that.
 		c.secrets = append(c.secrets, p.value)
+		slices.SortStableFunc(c.secrets, func(a, b string) int { return len(b) - len(a) })
 	}
 	name, value := C.CString(p.name), C.CString(p.value)
 	defer C.free(unsafe.Pointer(name))
@@ -140,6 +148,10 @@ func (c *conf) apply(p property, own bool) error {
 		}
 		return nil
 	case C.EW_CONF_UNKNOWN:
+		if p.hidden > 0 {
+			return fmt.Errorf(`%s: item %d is not an option of librdkafka; correct its name, or, if it belongs to the value of %s before it, `+
+				`write the semicolon inside that value as \;`, p.where, p.hidden, p.secret)
+		}
 		if n, ok := nearest.Of(p.name, knownOptions()); ok {
 			return p.fail("does not exist", "did you mean "+n+"?")
 		}
@@ -162,6 +174,12 @@ func (c *conf) get(name string) string {
 		return ""
 	}
 	return C.GoString(&buf[0])
+}
+
+// milliseconds returns the value in force of an option that is a number of milliseconds.
+func (c *conf) milliseconds(name string) time.Duration {
+	ms, _ := strconv.ParseFloat(c.get(name), 64)
+	return time.Duration(ms * float64(time.Millisecond))
 }
 
 // mask removes every secret from a text that came from librdkafka.
@@ -288,12 +306,20 @@ func (c *conf) idempotenceConflict() string {
 	return ""
 }
 
-// checkFiles opens what the user named, for an error that names file and cause.
+// checkFiles opens what the user named, for an error that names file and cause. What is neither file nor
+// folder is not opened, here or by librdkafka: a FIFO makes whoever opens it wait, a device may have no end.
 func (c *conf) checkFiles() error {
-	for _, name := range fileOptions {
+	for _, name := range slices.Sorted(maps.Keys(fileOptions)) {
 		p, ok := c.set[name]
 		if !ok || p.value == "" || p.value == "probe" {
 			continue
+		}
+		if info, err := os.Stat(p.value); err == nil && !info.Mode().IsRegular() && !(info.IsDir() && fileOptions[name]) {
+			kind, remedy := "is not a regular file", "name a file"
+			if info.IsDir() {
+				kind = "is a folder"
+			}
+			return p.fail("names "+p.value+", which "+kind, remedy)
 		}
 		f, err := os.Open(p.value)
 		if err != nil {

@@ -124,6 +124,7 @@ func parseProtoCfg(path string, e dsconfig.Entry) ([]property, error) {
 	text = unquote(text)
 	where := fmt.Sprintf("%s:%d: [%s] %s", path, e.Line, group, e.Key)
 	var props []property
+	secret := "" // the secret option whose value a name that is none may be a part of
 	for i, item := range splitItems(text) {
 		if strings.TrimSpace(item) == "" {
 			continue
@@ -134,7 +135,17 @@ func parseProtoCfg(path string, e dsconfig.Entry) ([]property, error) {
 			// The text is not shown: it may be the rest of a password that holds a semicolon.
 			return nil, e.Errorf(`write option=value; a semicolon inside a value is written \;`, "item %d has no option=value", i+1)
 		}
-		props = append(props, property{name: name, value: strings.TrimSpace(value), where: where})
+		p := property{name: name, value: strings.TrimSpace(value), where: where}
+		known := slices.Contains(knownOptions(), name)
+		switch {
+		case secret != "" && !known:
+			p.hidden, p.secret = i+1, secret
+		case isSecret(name):
+			secret = name
+		case known:
+			secret = ""
+		}
+		props = append(props, p)
 	}
 	return props, nil
 }

@@ -27,6 +27,12 @@ const (
 	topicGraceTime = time.Second // a new topic may be this young before its absence is told
 )
 
+// stuckAfter is how long a connection may stand with messages under way and no answer to any of them.
+// librdkafka can wait for ever: for one, it takes the metadata of a server that has lost its data for old.
+// What the user makes messages wait for (linger.ms, topic.metadata.propagation.max.ms) comes on top.
+// Tests shorten it.
+var stuckAfter = 90 * time.Second
+
 // The two languages must agree on a record.
 const (
 	_ = uint(unsafe.Sizeof(adapters.Record{}) - C.sizeof_ew_record)
@@ -41,8 +47,11 @@ type conn struct {
 	sink        adapters.Sink
 	info        adapters.Info
 	secrets     []string
-	maxBytes    string // message.max.bytes in force
-	propagation string // topic.metadata.propagation.max.ms in force
+	maxBytes    string        // message.max.bytes in force
+	maxQueue    string        // queue.buffering.max.kbytes in force
+	batchSize   string        // batch.size in force
+	patience    time.Duration // without an answer, after which the producer is stuck
+	propagation string        // topic.metadata.propagation.max.ms in force
 
 	wg             sync.WaitGroup
 	closing        atomic.Bool
@@ -218,9 +227,13 @@ func (c *conn) fatalReason() string {
 // purge empties librdkafka's queues.
 func (c *conn) purge() { C.ew_purge(c.p) }
 
-// testFatal makes librdkafka believe that the producer is lost.
-func (c *conn) testFatal(reason string) {
+// testFatal makes librdkafka believe that the producer is lost; second means the one of second tries.
+func (c *conn) testFatal(second bool, reason string) {
 	s := C.CString(reason)
 	defer C.free(unsafe.Pointer(s))
-	C.ew_test_fatal(c.p, s)
+	which := C.int(0)
+	if second {
+		which = 1
+	}
+	C.ew_test_fatal(c.p, which, s)
 }

@@ -8,6 +8,7 @@ import "C"
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
@@ -17,8 +18,8 @@ import (
 type failure struct {
 	code  int
 	topic string
-	size  uint64
-	local bool // refused before it was sent
+	size  uint64 // of key and payload
+	local bool   // refused before it was sent
 }
 
 // deliveryError explains why a message was refused for good.
@@ -34,8 +35,13 @@ func (c *conn) deliveryError(f failure) *adapters.DeliveryError {
 		if f.local {
 			e.Cause = fmt.Sprintf("the message of %d bytes is larger than message.max.bytes=%s", f.size, c.maxBytes)
 			e.Remedy = "raise message.max.bytes in proto-cfg (and on the broker), or send less"
+			if limit, err := strconv.ParseUint(c.maxBytes, 10, 64); err == nil && f.size <= limit {
+				e.Cause = fmt.Sprintf("the message of %d bytes is larger than the whole queue, queue.buffering.max.kbytes=%s",
+					f.size, c.maxQueue)
+				e.Remedy = "raise queue.buffering.max.kbytes in proto-cfg, or send less"
+			}
 		} else {
-			e.Cause = fmt.Sprintf("the message of %d bytes is larger than the broker or the topic accepts", f.size)
+			e.Cause = fmt.Sprintf("the message of %d bytes, key included, is larger than the broker or the topic accepts", f.size)
 			e.Remedy = "raise message.max.bytes on the broker or max.message.bytes on the topic, or send less"
 		}
 	case C.EW_ERR_TOPIC_AUTHORIZATION_FAILED, C.EW_ERR_CLUSTER_AUTHORIZATION_FAILED:
@@ -63,6 +69,9 @@ func (c *conn) deliveryError(f failure) *adapters.DeliveryError {
 		switch f.code {
 		case C.EW_ERR_POLICY_VIOLATION, C.EW_ERR_INVALID_RECORD:
 			e.Remedy = "check the topic's configuration (a compacted topic wants a key)"
+		case C.EW_ERR_INVALID_TIMESTAMP:
+			e.Remedy = "check the clock and the timestamp of the message; the topic's message.timestamp.before.max.ms and " +
+				"message.timestamp.after.max.ms say what the broker accepts"
 		case C.EW_ERR_NOT_ENOUGH_REPLICAS:
 			e.Remedy = "check that enough brokers run for min.insync.replicas"
 		}

@@ -10,6 +10,14 @@
 // retries for ever (message.timeout.ms=0), so that an outage neither loses nor doubles nor reorders
 // messages; linger.ms is 5, batch.size 262144 bytes, reconnect.backoff.max.ms 3000 and client.id
 // gst-edgewire.
+//
+// A broker refuses batches, not messages. The messages of a batch that it refuses for what is in it, or
+// for its size, are sent once more, each alone, and only the second refusal is final; one that then gets
+// through may have been overtaken by later messages.
+//
+// A connection that stands but brings no answer for 90 s, with messages under way, is given up (Failed):
+// the next Conn is to send what has no answer. A message that the broker took without saying so arrives
+// twice then.
 package kafka
 
 // #include <stdlib.h>
@@ -57,9 +65,11 @@ func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, err
 		return nil, err
 	}
 	c := &conn{sink: sink, secrets: rc.secrets, maxBytes: rc.get("message.max.bytes"),
-		propagation: rc.get("topic.metadata.propagation.max.ms"),
-		info:        adapters.Info{Host: rc.get("bootstrap.servers"), Topic: cs.topic, PartitionKey: fc.partitionKey},
-		topics:      map[string]bool{}, explained: map[failure]error{}}
+		propagation: rc.get("topic.metadata.propagation.max.ms"), maxQueue: rc.get("queue.buffering.max.kbytes"),
+		batchSize: rc.get("batch.size"),
+		patience:  stuckAfter + rc.milliseconds("topic.metadata.propagation.max.ms") + rc.milliseconds("linger.ms"),
+		info:      adapters.Info{Host: rc.get("bootstrap.servers"), Topic: cs.topic, PartitionKey: fc.partitionKey},
+		topics:    map[string]bool{}, explained: map[failure]error{}}
 	if c.info.Topic == "" {
 		c.info.Topic = fc.topic
 	}

@@ -19,8 +19,10 @@ const (
 	// The first attempt to connect may make the poll goroutine wait this long.
 	firstAttempt = 20 * time.Millisecond
 	// A standing connection may be missing from so many statistics in a row: librdkafka replaces one that
-	// the broker closed for idleness.
-	missesAllowed = 3
+	// the broker closed for idleness, and after a reconnect the one to the bootstrap server by those to
+	// the brokers. When it says that all are down, fewer will do.
+	missesAllowed     = 8
+	missesAllowedDown = 3
 	// So many events that still wait when the connection is closed are looked at for log lines.
 	lastLines = 2000
 )
@@ -35,6 +37,10 @@ type poller struct {
 	allDown bool // librdkafka says that it has no connection at all
 	results []C.ew_result
 	out     []adapters.Result
+
+	answered  uint64    // how many messages had their answer …
+	progress  time.Time // … when there last was nothing to complain about
+	toldBatch bool      // the word about too large batches
 }
 
 func (c *conn) poll() {
@@ -59,6 +65,7 @@ func (c *conn) poll() {
 			p.unknownTopics(strings.Fields(p.text(&ev)))
 		}
 		p.checkTopics()
+		p.checkProgress()
 	}
 	// What librdkafka logged until now is often why the connection is being closed.
 	for range lastLines {
@@ -81,6 +88,9 @@ func (p *poller) report(results []C.ew_result) {
 	for i := range results {
 		r := &results[i]
 		if r.err == 0 {
+			if r.second == C.EW_BATCH_TOO_LARGE {
+				p.tellBatch(C.GoString(C.ew_topic_name(p.p, r.topic)))
+			}
 			p.out = append(p.out, adapters.Result{Seq: uint64(r.seq)})
 			continue
 		}
@@ -108,6 +118,32 @@ func (p *poller) report(results []C.ew_result) {
 			}
 			break
 		}
+	}
+}
+
+// tellBatch says once that batches are larger than the broker likes, since nothing else shows it.
+func (p *poller) tellBatch(topic string) {
+	if p.toldBatch {
+		return
+	}
+	p.toldBatch = true
+	p.sink.Log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "kafka", Text: fmt.Sprintf(
+		"topic %s on %s: the broker refused a batch as too large and took its messages one by one, which is slow and may "+
+			"change their order; set batch.size=%s in proto-cfg to less than the broker's message.max.bytes (the topic's "+
+			"max.message.bytes), or raise that", topic, p.info.Host, p.batchSize)})
+}
+
+// checkProgress gives the producer up when it stands there and nothing happens: see stuckAfter.
+func (p *poller) checkProgress() {
+	answered := p.done.Load()
+	accepted := p.accepted.Load()
+	if p.state != adapters.Connected || answered != p.answered || answered >= accepted || p.progress.IsZero() {
+		p.answered, p.progress = answered, time.Now()
+		return
+	}
+	if time.Since(p.progress) > p.patience && p.fatal.Load() == nil {
+		p.fail(fmt.Sprintf("connected, but none of %d messages under way was answered for %v; the broker may have lost its "+
+			"data, or not enough replicas may be in sync", accepted-answered, p.patience.Round(time.Second)))
 	}
 }
 
@@ -146,7 +182,7 @@ func (p *poller) looked(up bool) {
 		return
 	}
 	p.misses++
-	if p.state == adapters.Connected && p.misses >= missesAllowed {
+	if p.state == adapters.Connected && (p.misses >= missesAllowed || (p.allDown && p.misses >= missesAllowedDown)) {
 		if p.reason == "" {
 			p.reason = "the connection was lost; check the broker and the network"
 		}

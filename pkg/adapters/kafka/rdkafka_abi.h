@@ -63,13 +63,18 @@ enum {
 	EW_ERR_PURGE_QUEUE = -152,
 	EW_ERR_PURGE_INFLIGHT = -151,
 	EW_ERR_FATAL = -150,
+	EW_ERR_INVALID_DIFFERENT_RECORD = -138,
+	EW_ERR_INVALID_MSG = 2,
 	EW_ERR_UNKNOWN_TOPIC_OR_PART = 3,
+	EW_ERR_INVALID_MSG_SIZE = 4,
 	EW_ERR_MSG_SIZE_TOO_LARGE = 10,
 	EW_ERR_TOPIC_EXCEPTION = 17,
 	EW_ERR_RECORD_LIST_TOO_LARGE = 18,
 	EW_ERR_NOT_ENOUGH_REPLICAS = 19,
 	EW_ERR_TOPIC_AUTHORIZATION_FAILED = 29,
 	EW_ERR_CLUSTER_AUTHORIZATION_FAILED = 31,
+	EW_ERR_INVALID_TIMESTAMP = 32,
+	EW_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT = 43,
 	EW_ERR_POLICY_VIOLATION = 44,
 	EW_ERR_SASL_AUTHENTICATION_FAILED = 58,
 	EW_ERR_INVALID_RECORD = 87
@@ -98,6 +103,7 @@ enum {
 /* rd_kafka_vtype_t: the tags of rd_kafka_producev's arguments. */
 enum {
 	EW_VTYPE_END = 0,
+	EW_VTYPE_TOPIC = 1,
 	EW_VTYPE_RKT = 2,
 	EW_VTYPE_VALUE = 4,
 	EW_VTYPE_KEY = 5,
@@ -111,6 +117,7 @@ const char *rd_kafka_err2str(EW_ENUM(rd_kafka_resp_err_t) err);
 const char *rd_kafka_err2name(EW_ENUM(rd_kafka_resp_err_t) err);
 
 rd_kafka_conf_t *rd_kafka_conf_new(void);
+rd_kafka_conf_t *rd_kafka_conf_dup(const rd_kafka_conf_t *conf);
 void rd_kafka_conf_destroy(rd_kafka_conf_t *conf);
 EW_ENUM(rd_kafka_conf_res_t) rd_kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value, char *errstr, size_t size);
 EW_ENUM(rd_kafka_conf_res_t) rd_kafka_conf_get(const rd_kafka_conf_t *conf, const char *name, char *dest, size_t *size);
@@ -127,7 +134,6 @@ EW_ENUM(rd_kafka_resp_err_t) rd_kafka_set_log_queue(rd_kafka_t *rk, rd_kafka_que
 EW_ENUM(rd_kafka_resp_err_t) rd_kafka_fatal_error(rd_kafka_t *rk, char *errstr, size_t size);
 EW_ENUM(rd_kafka_resp_err_t) rd_kafka_test_fatal_error(rd_kafka_t *rk, EW_ENUM(rd_kafka_resp_err_t) err, const char *reason);
 EW_ENUM(rd_kafka_resp_err_t) rd_kafka_purge(rd_kafka_t *rk, int flags);
-int rd_kafka_outq_len(rd_kafka_t *rk);
 
 rd_kafka_topic_t *rd_kafka_topic_new(rd_kafka_t *rk, const char *topic, rd_kafka_topic_conf_t *conf);
 void rd_kafka_topic_destroy(rd_kafka_topic_t *rkt);
@@ -138,6 +144,8 @@ rd_kafka_queue_t *rd_kafka_queue_get_main(rd_kafka_t *rk);
 void rd_kafka_queue_destroy(rd_kafka_queue_t *queue);
 rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout_ms);
 void rd_kafka_queue_yield(rd_kafka_queue_t *queue);
+void rd_kafka_queue_cb_event_enable(rd_kafka_queue_t *queue, void (*call)(rd_kafka_t *rk, void *opaque), void *opaque);
+int64_t rd_kafka_message_timestamp(const ew_rk_message *message, EW_ENUM(rd_kafka_timestamp_type_t) *type);
 
 int rd_kafka_event_type(const rd_kafka_event_t *event);
 size_t rd_kafka_event_message_array(rd_kafka_event_t *event, const ew_rk_message **messages, size_t size);
@@ -180,6 +188,12 @@ EW_SAME(EW_ERR_AUTHENTICATION, RD_KAFKA_RESP_ERR__AUTHENTICATION);
 EW_SAME(EW_ERR_PURGE_QUEUE, RD_KAFKA_RESP_ERR__PURGE_QUEUE);
 EW_SAME(EW_ERR_PURGE_INFLIGHT, RD_KAFKA_RESP_ERR__PURGE_INFLIGHT);
 EW_SAME(EW_ERR_FATAL, RD_KAFKA_RESP_ERR__FATAL);
+EW_SAME(EW_ERR_INVALID_DIFFERENT_RECORD, RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD);
+EW_SAME(EW_ERR_INVALID_MSG, RD_KAFKA_RESP_ERR_INVALID_MSG);
+EW_SAME(EW_ERR_INVALID_MSG_SIZE, RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE);
+EW_SAME(EW_ERR_INVALID_TIMESTAMP, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP);
+EW_SAME(EW_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT);
+EW_SAME(EW_VTYPE_TOPIC, RD_KAFKA_VTYPE_TOPIC);
 EW_SAME(EW_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
 EW_SAME(EW_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
 EW_SAME(EW_ERR_TOPIC_EXCEPTION, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION);

@@ -189,7 +189,7 @@ func TestBrokerLimit(t *testing.T) {
 		t.Errorf("%d messages failed, want 1", failed)
 	}
 	err, _ := r.Result(51)
-	if err == nil || !strings.Contains(err.Error(), "600000 bytes is larger than the broker or the topic accepts; raise message.max.bytes on the broker") {
+	if err == nil || !strings.Contains(err.Error(), "600000 bytes, key included, is larger than the broker or the topic accepts; raise message.max.bytes on the broker") {
 		t.Errorf("message 51: %v", err)
 	}
 }

@@ -201,7 +201,7 @@ func TestFatalError(t *testing.T) {
 	adaptertest.Wait(t, "ten results", func() bool { n, _ := r.Results(); return n == 10 })
 	s.stop()
 	adaptertest.Send(t, c, batchOf(11, "fatal", 10, 10))
-	c.testFatal("for the test")
+	c.testFatal(false, "for the test")
 	adaptertest.Wait(t, "the failed state", func() bool {
 		states := r.States()
 		return states[len(states)-1].State == adapters.Failed

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "second.h"
 #include "shim.h"
 
 enum {
@@ -19,6 +20,8 @@ typedef struct {
 
 struct ew_producer {
 	rd_kafka_t *rk;
+	uint64_t room; /* queue.buffering.max.kbytes, in bytes */
+	ew_second second; /* made by the goroutine that polls, looked at by others */
 	rd_kafka_queue_t *queue;
 	rd_kafka_event_t *event; /* taken from the queue and not used up */
 	/* Producing: touched by the one goroutine that publishes. */
@@ -31,6 +34,16 @@ struct ew_producer {
 
 _Static_assert(sizeof(void *) == 8, "a sequence number travels in a pointer");
 
+static uint64_t queue_room(const rd_kafka_conf_t *conf)
+{
+	char text[32];
+	size_t size = sizeof text;
+
+	if (rd_kafka_conf_get(conf, "queue.buffering.max.kbytes", text, &size) != EW_CONF_OK)
+		return UINT64_MAX;
+	return strtoull(text, NULL, 10) * 1024;
+}
+
 ew_producer *ew_producer_new(rd_kafka_conf_t *conf, char *errstr, size_t size)
 {
 	ew_producer *p = calloc(1, sizeof *p);
@@ -40,10 +53,13 @@ ew_producer *ew_producer_new(rd_kafka_conf_t *conf, char *errstr, size_t size)
 		rd_kafka_conf_destroy(conf);
 		return NULL;
 	}
+	p->room = queue_room(conf);
+	ew_second_prepare(&p->second, conf);
 	rd_kafka_conf_set_events(conf, EW_EVENT_DR | EW_EVENT_ERROR | EW_EVENT_LOG | EW_EVENT_STATS);
 	p->rk = rd_kafka_new(EW_PRODUCER, conf, errstr, size);
 	if (!p->rk) {
 		rd_kafka_conf_destroy(conf);
+		ew_second_destroy(&p->second);
 		free(p);
 		return NULL;
 	}
@@ -62,6 +78,7 @@ void ew_producer_destroy(ew_producer *p)
 		rd_kafka_topic_destroy(p->topics[i].rkt);
 	for (i = 0; i < (size_t)p->nfailed_topics; i++)
 		free(p->failed_topics[i]);
+	ew_second_destroy(&p->second);
 	rd_kafka_queue_destroy(p->queue);
 	rd_kafka_destroy(p->rk);
 	free(p);
@@ -154,6 +171,8 @@ size_t ew_produce(ew_producer *p, const char *data, const ew_record *records, si
 				EW_VTYPE_END);
 		if (err == 0)
 			continue;
+		if (err == EW_ERR_QUEUE_FULL && r->payload_len > p->room)
+			err = EW_ERR_MSG_SIZE_TOO_LARGE; /* it would wait for room that can never be */
 		if (err == EW_ERR_QUEUE_FULL || err == EW_ERR_FATAL) {
 			*stop = err;
 			break;
@@ -161,7 +180,8 @@ size_t ew_produce(ew_producer *p, const char *data, const ew_record *records, si
 		failed[bad].seq = r->seq;
 		failed[bad].topic = -1;
 		failed[bad].err = err;
-		failed[bad].size = r->payload_len;
+		failed[bad].size = (uint64_t)r->payload_len + r->key_len;
+		failed[bad].second = EW_FIRST_TRY;
 		bad++;
 	}
 	*nfailed = bad;
@@ -206,17 +226,24 @@ static size_t take_results(ew_producer *p, ew_result *results, size_t room)
 
 	while (done < room) {
 		size_t want = room - done < MESSAGES_AT_ONCE ? room - done : MESSAGES_AT_ONCE;
-		size_t i, n = rd_kafka_event_message_array(p->event, messages, want);
+		size_t i, kept = 0, n = rd_kafka_event_message_array(p->event, messages, want);
 
 		for (i = 0; i < n; i++) {
-			ew_result *r = &results[done + i];
+			ew_result *r = &results[done + kept];
+			uint64_t opaque = (uint64_t)(uintptr_t)messages[i]->opaque;
 
-			r->seq = (uint64_t)(uintptr_t)messages[i]->opaque;
+			if (messages[i]->err && ew_second_send(&p->second, messages[i], p->queue))
+				continue;
+			kept++;
+			r->seq = opaque & ~(EW_SECOND_BIT | EW_TOO_LARGE_BIT);
+			r->second = EW_FIRST_TRY;
+			if (opaque & EW_SECOND_BIT)
+				r->second = opaque & EW_TOO_LARGE_BIT ? EW_BATCH_TOO_LARGE : EW_SECOND_TRY;
 			r->err = messages[i]->err;
-			r->topic = r->err ? topic_number(p, messages[i]->rkt) : -1;
-			r->size = messages[i]->len;
+			r->topic = r->err || r->second == EW_BATCH_TOO_LARGE ? topic_number(p, messages[i]->rkt) : -1;
+			r->size = messages[i]->len + messages[i]->key_len;
 		}
-		done += n;
+		done += kept;
 		if (n < want) {
 			rd_kafka_event_destroy(p->event);
 			p->event = NULL;
@@ -248,6 +275,15 @@ static void list_unknown_topics(rd_kafka_event_t *e, ew_event *out)
 	out->text[used] = 0;
 }
 
+/* What comes to the second producer's queue after the look at it ends the wait: see wake_poll. */
+static void next_event(ew_producer *p, int timeout_ms)
+{
+	if (!p->event && p->second.queue)
+		p->event = rd_kafka_queue_poll(p->second.queue, 0);
+	if (!p->event)
+		p->event = rd_kafka_queue_poll(p->queue, timeout_ms);
+}
+
 void ew_poll(ew_producer *p, int timeout_ms, ew_result *results, size_t capacity, ew_event *out)
 {
 	const char *fac, *str;
@@ -257,8 +293,7 @@ void ew_poll(ew_producer *p, int timeout_ms, ew_result *results, size_t capacity
 	out->results = out->unknown = 0;
 	out->facility[0] = out->text[0] = 0;
 	for (;;) {
-		if (!p->event)
-			p->event = rd_kafka_queue_poll(p->queue, out->results ? 0 : timeout_ms);
+		next_event(p, out->results ? 0 : timeout_ms);
 		if (!p->event)
 			break;
 		if (rd_kafka_event_type(p->event) != EW_EVENT_DR)
@@ -341,18 +376,26 @@ int ew_describe_topics(ew_producer *p, const char **names, size_t count, int tim
 	return 0;
 }
 
-void ew_purge(ew_producer *p) { rd_kafka_purge(p->rk, EW_PURGE_F_QUEUE | EW_PURGE_F_INFLIGHT); }
+void ew_purge(ew_producer *p)
+{
+	rd_kafka_t *alone = p->second.rk;
 
-int ew_pending(ew_producer *p) { return rd_kafka_outq_len(p->rk); }
+	rd_kafka_purge(p->rk, EW_PURGE_F_QUEUE | EW_PURGE_F_INFLIGHT);
+	if (alone)
+		rd_kafka_purge(alone, EW_PURGE_F_QUEUE | EW_PURGE_F_INFLIGHT);
+}
 
 int ew_fatal(ew_producer *p, char *errstr, size_t size)
 {
-	return (int)rd_kafka_fatal_error(p->rk, errstr, size);
+	rd_kafka_t *alone = p->second.rk;
+	int err = (int)rd_kafka_fatal_error(p->rk, errstr, size);
+
+	return err || !alone ? err : (int)rd_kafka_fatal_error(alone, errstr, size);
 }
 
-int ew_test_fatal(ew_producer *p, const char *reason)
+int ew_test_fatal(ew_producer *p, int second, const char *reason)
 {
-	return (int)rd_kafka_test_fatal_error(p->rk, EW_ERR_INVALID_RECORD, reason);
+	return (int)rd_kafka_test_fatal_error(second ? p->second.rk : p->rk, EW_ERR_INVALID_RECORD, reason);
 }
 
 const char *ew_topic_name(ew_producer *p, int32_t topic)

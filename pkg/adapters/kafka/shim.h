@@ -12,13 +12,22 @@ typedef struct {
 	uint32_t topic, topic_len, key, key_len, payload, payload_len;
 } ew_record;
 
-/* The final word on one message: err is a rd_kafka_resp_err_t. */
+/* The final word on one message: err is a rd_kafka_resp_err_t, size counts key and payload in bytes. */
 typedef struct {
 	uint64_t seq;
 	int32_t err;
-	int32_t topic;  /* of a failed message: a number for ew_topic_name; else -1 */
-	uint64_t size;  /* of the payload, in bytes */
+	int32_t topic; /* of a failed message, or one whose batch was too large: a number for ew_topic_name; else -1 */
+	uint64_t size;
+	int32_t second; /* EW_FIRST_TRY … */
+	int32_t unused;
 } ew_result;
+
+/*
+ * The broker refuses batches, not messages: one bad record takes its neighbours with it. So the messages
+ * of a refused batch are sent once more, each alone, through a second producer that is made when it is
+ * first needed; only the second refusal is final. EW_BATCH_TOO_LARGE: the first one was about the size.
+ */
+enum { EW_FIRST_TRY = 0, EW_SECOND_TRY, EW_BATCH_TOO_LARGE };
 
 enum { EW_NOTHING = 0, EW_RESULTS, EW_ERROR, EW_LOG, EW_STATS, EW_TOPICS };
 
@@ -64,9 +73,10 @@ int ew_describe_topics(ew_producer *p, const char **names, size_t count, int tim
 
 /* Gives up all messages; their reports say EW_ERR_PURGE_QUEUE or EW_ERR_PURGE_INFLIGHT. */
 void ew_purge(ew_producer *p);
-int ew_pending(ew_producer *p);
+/* The reason for which either producer is lost, or 0. */
 int ew_fatal(ew_producer *p, char *errstr, size_t size);
-int ew_test_fatal(ew_producer *p, const char *reason);
+/* second chooses the second producer, which must exist. */
+int ew_test_fatal(ew_producer *p, int second, const char *reason);
 /* By the goroutine that polls. The name lives as long as p. */
 const char *ew_topic_name(ew_producer *p, int32_t topic);
 
