@@ -17,7 +17,7 @@
 //
 // A connection that stands but brings no answer for 90 s, with messages under way, is given up (Failed):
 // the next Conn is to send what has no answer. A message that the broker took without saying so arrives
-// twice then.
+// twice then. The same happens when a topic that has taken messages is gone.
 package kafka
 
 // #include <stdlib.h>

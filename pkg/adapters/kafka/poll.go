@@ -99,6 +99,12 @@ func (p *poller) report(results []C.ew_result) {
 				p.fail(reason)
 			}
 		}
+		if r.vanished != 0 && p.fatal.Load() == nil {
+			// librdkafka gives a new topic time to appear, but none that was there and is gone, such as
+			// on a server that came back without its data. For the next producer it is new.
+			p.fail("topic " + C.GoString(C.ew_topic_name(p.p, r.topic)) + " is gone; its messages are sent again, and refused " +
+				"if it does not appear within " + p.propagation + " ms")
+		}
 		if p.fatal.Load() != nil {
 			continue
 		}

@@ -30,6 +30,8 @@ struct ew_producer {
 	/* Polling: the topics of failed messages, numbered, since a handle may be gone by then. */
 	char *failed_topics[FAILED_TOPICS];
 	int32_t nfailed_topics;
+	char acknowledged[FAILED_TOPICS]; /* topics that have taken messages, by the same number … */
+	const rd_kafka_topic_t *last_acknowledged; /* … and whose handle needs no search */
 };
 
 _Static_assert(sizeof(void *) == 8, "a sequence number travels in a pointer");
@@ -182,6 +184,7 @@ size_t ew_produce(ew_producer *p, const char *data, const ew_record *records, si
 		failed[bad].err = err;
 		failed[bad].size = (uint64_t)r->payload_len + r->key_len;
 		failed[bad].second = EW_FIRST_TRY;
+		failed[bad].vanished = 0;
 		bad++;
 	}
 	*nfailed = bad;
@@ -218,6 +221,21 @@ static int32_t topic_number(ew_producer *p, const rd_kafka_topic_t *rkt)
 	return p->failed_topics[p->nfailed_topics] ? p->nfailed_topics++ : -1;
 }
 
+static void note_acknowledged(ew_producer *p, const rd_kafka_topic_t *rkt)
+{
+	int32_t n = rkt == p->last_acknowledged ? -1 : topic_number(p, rkt);
+
+	if (n < 0)
+		return;
+	p->acknowledged[n] = 1;
+	p->last_acknowledged = rkt;
+}
+
+static int no_topic(int err)
+{
+	return err == EW_ERR_UNKNOWN_TOPIC || err == EW_ERR_UNKNOWN_TOPIC_OR_PART || err == EW_ERR_UNKNOWN_PARTITION;
+}
+
 /* Moves reports out of the current event; the event is let go when it is used up. */
 static size_t take_results(ew_producer *p, ew_result *results, size_t room)
 {
@@ -241,6 +259,9 @@ static size_t take_results(ew_producer *p, ew_result *results, size_t room)
 				r->second = opaque & EW_TOO_LARGE_BIT ? EW_BATCH_TOO_LARGE : EW_SECOND_TRY;
 			r->err = messages[i]->err;
 			r->topic = r->err || r->second == EW_BATCH_TOO_LARGE ? topic_number(p, messages[i]->rkt) : -1;
+			r->vanished = r->topic >= 0 && no_topic(r->err) && p->acknowledged[r->topic];
+			if (!r->err)
+				note_acknowledged(p, messages[i]->rkt);
 			r->size = messages[i]->len + messages[i]->key_len;
 		}
 		done += kept;
