@@ -60,6 +60,7 @@ type converter struct {
 	cur           settings
 	labels        labelMap
 	encoder       *payload.Encoder
+	selection     payload.Selection
 	frame         event.Frame
 	roi           roiReader
 	debug         *debugWriter
@@ -67,6 +68,7 @@ type converter struct {
 	width, height int
 	jsonMode      bool
 	pending       []gst.Buffer // Generate mode: payloads that wait to be pushed
+	next          int          // of pending, to be pushed
 	writer        payloadmeta.Writer
 	emit          func(payload.Payload) // take as a value, made once
 	buffer        gst.Buffer            // what is being converted
@@ -249,37 +251,32 @@ func (c *converter) take(p payload.Payload) {
 
 // GenerateOutput gives the next message of the frame.
 func (c *converter) GenerateOutput() (gst.Buffer, gst.FlowReturn) {
-	if len(c.pending) == 0 {
+	if c.next == len(c.pending) {
 		return gst.Buffer{}, gst.FlowOK
 	}
-	b := c.pending[0]
-	c.pending = c.pending[1:]
+	b := c.pending[c.next]
+	c.next++
 	return b, gst.FlowOK
 }
 
 func (c *converter) dropPending() {
-	for _, b := range c.pending {
+	for _, b := range c.pending[c.next:] {
 		b.Unref()
 	}
-	c.pending = c.pending[:0]
+	c.pending, c.next = c.pending[:0], 0
 }
 
 // convert fills c.frame from the buffer. It reports whether there may be a message to make.
 func (c *converter) convert(b gst.Buffer) bool {
 	c.refresh()
-	num := c.count
-	c.count++
 	f := &c.frame
 	f.Reset()
+	f.Num = c.count
+	c.count++
 	c.roi.read(b, f, c.labels)
-	if c.cur.newAPI {
-		if num%uint64(c.cur.frameInterval) != 0 {
-			return false
-		}
-	} else if len(f.Objects) == 0 && !c.cur.dummy {
-		return false
+	if !c.cur.newAPI && len(f.Objects) == 0 && !c.cur.dummy {
+		return false // most frames of most cameras
 	}
-	f.Num = num
 	f.Source = int(c.cur.sourceID)
 	f.SensorID = c.cur.sensorID
 	f.SourceWidth, f.SourceHeight = c.width, c.height
@@ -292,9 +289,11 @@ func (c *converter) convert(b gst.Buffer) bool {
 	}
 	if !c.cur.newAPI {
 		f.EventsFromObjects()
-		f.EmitEmpty = c.cur.dummy && c.cur.payloadType != typeDeepstream
+		for i := range f.Events { // regions name no component: they are of the one that is asked for
+			f.Events[i].ComponentID = int32(c.cur.compID)
+		}
 	}
-	return true
+	return c.selection.Apply(f)
 }
 
 // encode makes the messages of c.frame, which came with b, and gives each to take.
@@ -322,6 +321,7 @@ func (c *converter) refresh() {
 	want := c.set
 	c.mu.Unlock()
 	c.cur.compID = want.compID
+	c.selection.ComponentID = want.compID
 	if want.labelMap == c.cur.labelMap {
 		return
 	}

@@ -51,6 +51,8 @@ func (c *converter) Start() bool {
 	if c.cur.newAPI {
 		options.API = payload.APIFrame
 	}
+	c.selection = payload.Selection{Type: options.Type, API: options.API, ComponentID: c.cur.compID,
+		FrameInterval: c.cur.frameInterval, Dummy: c.cur.dummy}
 	if path := strings.TrimSpace(c.cur.config); path != "" {
 		static, warnings, err := dsconfig.Load(path)
 		if err != nil {
