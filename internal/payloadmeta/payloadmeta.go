@@ -12,7 +12,7 @@ package payloadmeta
 
 /*
 #cgo pkg-config: gstreamer-1.0
-#cgo CFLAGS: -std=gnu11 -Wall -Wextra -Werror
+#cgo CFLAGS: -std=gnu11 -Wall -Wextra
 #include "payloadmeta.h"
 #include <stdlib.h>
 */

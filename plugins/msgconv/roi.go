@@ -4,7 +4,7 @@ package msgconv
 
 /*
 #cgo pkg-config: gstreamer-1.0 gstreamer-video-1.0
-#cgo CFLAGS: -std=gnu11 -Wall -Wextra -Werror
+#cgo CFLAGS: -std=gnu11 -Wall -Wextra
 #include "roi.h"
 */
 import "C"
