@@ -88,7 +88,7 @@ func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, err
 // fatalError is what Publish returns on a producer that librdkafka has given up.
 func fatalError(reason string) error {
 	if reason == "" {
-		return errors.New("the producer failed for good; open a new connection")
+		return errors.New("the producer is lost; open a new connection")
 	}
-	return fmt.Errorf("the producer failed for good: %s; open a new connection", reason)
+	return fmt.Errorf("the producer is lost and is to be replaced: %s", reason)
 }
