@@ -15,13 +15,16 @@ static void ew_sink_skip_preroll(gpointer element) {
   GST_BASE_SINK_PREROLL_UNLOCK(sink);
 }
 
-// render and event are called with the preroll lock held.
-static GstFlowReturn ew_sink_wait_preroll(gpointer element) {
+// render and event are called with the preroll lock held. Who called unlock
+// waits for that lock, and sets need_preroll or flushing when it has it: as long
+// as the lock was not given back meanwhile, there is always something to wait for.
+static GstFlowReturn ew_sink_wait_preroll(gpointer element, gboolean was_unlocked) {
   GstBaseSink *sink = GST_BASE_SINK(element);
   if (sink->flushing)
     return GST_FLOW_FLUSHING;
-  // Without a preroll to wait for it would wait for the next one.
-  return sink->need_preroll ? gst_base_sink_wait_preroll(sink) : GST_FLOW_OK;
+  if (was_unlocked && !sink->need_preroll)
+    return GST_FLOW_OK; // not set yet, or PLAYING again already
+  return gst_base_sink_wait_preroll(sink);
 }
 
 static void ew_sink_preroll_lock(gpointer element) { GST_BASE_SINK_PREROLL_LOCK(GST_BASE_SINK(element)); }
@@ -42,8 +45,16 @@ func (e *Element) SkipPreroll() { C.ew_sink_skip_preroll(e.ptr()) }
 // WaitPreroll (BaseSink) is for a Render or SinkEvent whose wait Unlock has
 // ended: GstBaseSink does so for PAUSED as well, not only to flush or stop. It
 // holds the stream while the sink is PAUSED. FlowOK means to go on, FlowFlushing
-// to give up.
-func (e *Element) WaitPreroll() FlowReturn { return FlowReturn(C.ew_sink_wait_preroll(e.ptr())) }
+// to give up. Not after a wait in PrerollUnlocked.
+func (e *Element) WaitPreroll() FlowReturn {
+	return FlowReturn(C.ew_sink_wait_preroll(e.ptr(), C.FALSE))
+}
+
+// WaitPrerollAgain is WaitPreroll after a wait in PrerollUnlocked. It may answer
+// FlowOK before the state change has got the lock: wait in PrerollUnlocked again.
+func (e *Element) WaitPrerollAgain() FlowReturn {
+	return FlowReturn(C.ew_sink_wait_preroll(e.ptr(), C.TRUE))
+}
 
 // PrerollUnlocked (BaseSink) gives the preroll lock, which GstBaseSink holds
 // during Render and SinkEvent, back for the time of a wait: PAUSED to PLAYING

@@ -45,7 +45,7 @@ func (s *sink) drain() {
 		s.PrerollUnlocked(func() { report = conn.Drain(ctx) })
 		cancel()
 		waited += time.Since(began)
-		if report.Remaining == 0 || interrupted.Err() == nil || s.WaitPreroll() != gst.FlowOK {
+		if report.Remaining == 0 || interrupted.Err() == nil || s.WaitPrerollAgain() != gst.FlowOK {
 			break
 		}
 	}

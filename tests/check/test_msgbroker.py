@@ -175,7 +175,9 @@ class Publishing(unittest.TestCase):
                 os.kill(pid, signal.SIGSTOP)
                 try:
                     time.sleep(0.5)
+                    began = time.monotonic()
                     p.state(Gst.State.PAUSED)
+                    self.assertLess(time.monotonic() - began, 2)
                 finally:
                     os.kill(pid, signal.SIGCONT)
                 p.play()
