@@ -12,7 +12,14 @@ class StalePlaying(unittest.TestCase):
         sink = 'msgbroker proto-lib=kafka conn-str="localhost;1;t" drain-timeout=0'
         for tail in (sink, f"tee name=t ! queue ! {sink} t. ! queue ! fakesink async=false"):
             with self.subTest(tail=tail):
-                self.assertEqual(self.run_raced(f"videotestsrc num-buffers=30 ! decodebin ! {tail}"), (True, 1))
+                # Which thread posts PAUSED is decided anew each time: now and then it is one that
+                # holds PLAYING up, and there is no race. Every run must end, and one must have met it.
+                for _ in range(8):
+                    met, ends = self.run_raced(f"videotestsrc num-buffers=30 ! decodebin ! {tail}")
+                    self.assertEqual(ends, 1)
+                    if met:
+                        break
+                self.assertTrue(met, "the race was never met")
 
     def run_raced(self, description):
         """Whether the race was met, and how many EOS came."""
@@ -25,7 +32,7 @@ class StalePlaying(unittest.TestCase):
                 old, new, _ = msg.parse_state_changed()
                 if (old, new) == (Gst.State.READY, Gst.State.PAUSED):
                     paused.set()
-                    met.append(playing.wait(5))
+                    met.append(playing.wait(2))
             return Gst.BusSyncReply.PASS
 
         bus = pipeline.get_bus()
