@@ -139,8 +139,9 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	f.Down(false)
-	if r := c.Drain(soon(t)); r.Acknowledged != 10 || r.Remaining != 0 {
-		t.Errorf("%+v", r)
+	// The answers may come before Drain begins to count: the connection's own count decides.
+	if r, s := c.Drain(soon(t)), c.Stats(); s.Acknowledged != 10 || r.Remaining != 0 {
+		t.Errorf("%+v %+v", r, s)
 	}
 	if err := c.Publish(Message{Payload: make([]byte, 900)}); err != nil {
 		t.Errorf("there is room again: %v", err)
