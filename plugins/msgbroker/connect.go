@@ -198,7 +198,7 @@ func (s *sink) stateChanged(c broker.StateChange) {
 	}
 	if c.New == broker.StateFailed {
 		s.Error(gst.ResourceFailed, "msgbroker: the connection to "+c.Host+" failed for good: "+c.Reason, "")
-	} else if s.outages.hit() > 0 {
+	} else if s.outages.due() {
 		s.Warning(gst.ResourceNotFound, "msgbroker: no connection to "+c.Host+": "+c.Reason+
 			". Messages wait in the queue and are sent as soon as the broker answers.", "")
 	}
@@ -211,31 +211,27 @@ func (s *sink) dropped(d broker.DropReport) {
 
 // throttle lets one of many events a second through.
 type throttle struct {
-	mu      sync.Mutex
-	last    time.Time
-	pending uint64
+	mu   sync.Mutex
+	last time.Time
 }
 
-// hit counts an event. It gives how many there were since it last gave a
-// number, or 0 if that was less than a second ago.
-func (t *throttle) hit() uint64 {
+// due reports whether a second has passed since it last said so.
+func (t *throttle) due() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.pending++
 	now := time.Now()
 	if now.Sub(t.last) < time.Second {
-		return 0
+		return false
 	}
-	n := t.pending
-	t.last, t.pending = now, 0
-	return n
+	t.last = now
+	return true
 }
 
-// reset forgets what was counted.
+// reset lets the next event through.
 func (t *throttle) reset() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.last, t.pending = time.Time{}, 0
+	t.last = time.Time{}
 }
 
 func plural[N uint64 | int](n N, what string) string {
