@@ -116,6 +116,7 @@ void ew_emit(gpointer object, guint id, guint n, GValue *args, GValue *ret);
 gchar *ew_object_name(gpointer object);
 GQuark ew_domain(int which);
 gboolean ew_running_time(gpointer element, guint64 *now);
+gboolean ew_has_ancestor(gpointer element, const char *type_name);
 
 // Pads.
 enum {

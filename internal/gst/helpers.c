@@ -62,6 +62,20 @@ gboolean ew_running_time(gpointer element, guint64 *now) {
   return TRUE;
 }
 
+gboolean ew_has_ancestor(gpointer element, const char *type_name) {
+  GType wanted = g_type_from_name(type_name);
+  GstObject *o = wanted == 0 ? NULL : gst_object_get_parent(element);
+  while (o != NULL && !g_type_is_a(G_OBJECT_TYPE(o), wanted)) {
+    GstObject *up = gst_object_get_parent(o);
+    gst_object_unref(o);
+    o = up;
+  }
+  if (o == NULL)
+    return FALSE;
+  gst_object_unref(o);
+  return TRUE;
+}
+
 // Pads
 
 static GstFlowReturn pad_chain(GstPad *pad, GstObject *parent, GstBuffer *buffer) {

@@ -287,6 +287,10 @@ func (p *Pad) QueryDefault(q Query) bool {
 // caps (none if "") and a segment in time. It may be called from a goroutine. It
 // reports whether the pad took them: an inactive one does not.
 func (p *Pad) PushStart(streamID, caps string) bool {
+	return p.pushStart(streamID, caps, C.GST_FORMAT_TIME)
+}
+
+func (p *Pad) pushStart(streamID, caps string, format C.GstFormat) bool {
 	id := C.CString(streamID)
 	defer C.free(unsafe.Pointer(id))
 	// Stop at the first that is refused: the pad may become active in between,
@@ -303,7 +307,7 @@ func (p *Pad) PushStart(streamID, caps string) bool {
 		}
 	}
 	var seg C.GstSegment
-	C.gst_segment_init(&seg, C.GST_FORMAT_TIME)
+	C.gst_segment_init(&seg, format)
 	return push(C.gst_event_new_segment(&seg))
 }
 

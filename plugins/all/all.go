@@ -15,6 +15,11 @@ import (
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 	"github.com/gst-edgewire/gst-edgewire/internal/version"
+	"github.com/gst-edgewire/gst-edgewire/plugins/dtlsdec"
+	"github.com/gst-edgewire/gst-edgewire/plugins/dtlsenc"
+	"github.com/gst-edgewire/gst-edgewire/plugins/dtlssrtpdec"
+	"github.com/gst-edgewire/gst-edgewire/plugins/dtlssrtpdemux"
+	"github.com/gst-edgewire/gst-edgewire/plugins/dtlssrtpenc"
 	"github.com/gst-edgewire/gst-edgewire/plugins/msgbroker"
 	"github.com/gst-edgewire/gst-edgewire/plugins/msgconv"
 )
@@ -25,10 +30,25 @@ type Plugin struct {
 	register          func(gst.Plugin) error
 }
 
-// Plugins lists the plugins.
+// Plugins lists the plugins that add elements.
 var Plugins = []Plugin{
 	{"msgconv", "Turns detections into messages", msgconv.Register},
 	{"msgbroker", "Publishes messages to a broker", msgbroker.Register},
+}
+
+// Replacements lists the plugins whose elements take the place of another
+// project's. They are the user's choice: Register leaves them out.
+var Replacements = []Plugin{
+	{"dtls", "DTLS decoder and encoder plugins", func(p gst.Plugin) error {
+		for _, register := range []func(gst.Plugin) error{
+			dtlsenc.Register, dtlsdec.Register, dtlssrtpdec.Register, dtlssrtpenc.Register, dtlssrtpdemux.Register,
+		} {
+			if err := register(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}},
 }
 
 // Facts about every plugin, as GST_PLUGIN_DEFINE has them.
@@ -41,16 +61,16 @@ const (
 // RegisterInto registers the elements of the plugin called name into a
 // GstPlugin that is being loaded. It reports false for a name that is unknown.
 func RegisterInto(p gst.Plugin, name string) (known bool, err error) {
-	for i := range Plugins {
-		if Plugins[i].Name == name {
-			return true, Plugins[i].register(p)
+	for _, plugin := range append(Plugins[:len(Plugins):len(Plugins)], Replacements...) {
+		if plugin.Name == name {
+			return true, plugin.register(p)
 		}
 	}
 	return false, nil
 }
 
-var once = sync.OnceValue(func() error {
-	for _, p := range Plugins {
+func registerStatic(plugins []Plugin) error {
+	for _, p := range plugins {
 		err := gst.RegisterStatic(&gst.StaticPlugin{
 			Name: p.Name, Description: p.Description, Version: version.String(), License: License,
 			Source: Package, Package: Package, Origin: Origin, Init: p.register,
@@ -60,8 +80,18 @@ var once = sync.OnceValue(func() error {
 		}
 	}
 	return nil
-})
+}
+
+var (
+	once     = sync.OnceValue(func() error { return registerStatic(Plugins) })
+	onceDTLS = sync.OnceValue(func() error { return registerStatic(Replacements) })
+)
 
 // Register registers every element with GStreamer, which it initialises if the
 // program has not. Further calls do nothing.
 func Register() error { return once() }
+
+// RegisterDTLS puts dtlsenc, dtlsdec, dtlssrtpenc, dtlssrtpdec and dtlssrtpdemux
+// in the place of GStreamer's own in this program, under webrtcbin too. Call it
+// before the first pipeline is made.
+func RegisterDTLS() error { return onceDTLS() }

@@ -1,0 +1,610 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package dtls
+
+import (
+	"errors"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func both(t testing.TB) (client, server *end, up, down *wiring) {
+	t.Helper()
+	client, server, up, down = pair(t)
+	server.start()
+	client.start()
+	client.connected(1)
+	server.connected(1)
+	return client, server, up, down
+}
+
+func (w *wiring) cut(to *end) {
+	w.mu.Lock()
+	w.to = to
+	w.mu.Unlock()
+}
+
+// A client that stops says so; started again it connects again.
+func TestRestartOfTheClient(t *testing.T) {
+	client, server, _, _ := both(t)
+	client.enc.Stop()
+	if s := client.enc.Connection().State(); s != StateClosed {
+		t.Errorf("state %v after Stop", s)
+	}
+	server.until("closed", func() bool { return server.closed == 1 && server.last() == StateClosed })
+	client.start()
+	client.connected(2)
+	server.connected(2)
+	sameKeys(t, client, server)
+	exchange(t, client, server)
+}
+
+// A client that vanishes and comes back gets a second session; the first one
+// lives until then.
+func TestRestartOfAClientThatVanished(t *testing.T) {
+	client, server, up, down := both(t)
+	up.cut(nil)
+	down.cut(nil)
+	client.close()
+
+	again := newEnd(t, true)
+	defer again.close()
+	again.out = up.send
+	again.open()
+	// The old session still sends while the new one shakes hands.
+	if err := server.enc.Write([]byte("to the old one")); err != nil {
+		t.Fatal(err)
+	}
+	up.cut(server)
+	down.cut(again)
+	again.start()
+	again.connected(1)
+	server.connected(2)
+	sameKeys(t, again, server)
+	exchange(t, again, server)
+	if n := len(server.states); server.closed != 0 || server.states[n-1] != StateConnected || n != 2 {
+		t.Errorf("the server went through %v, %d times closed", server.states, server.closed)
+	}
+	if a, b := server.encKeys[0], server.encKeys[1]; a.Generation != 1 || b.Generation != 2 {
+		t.Errorf("generations %d and %d", a.Generation, b.Generation)
+	}
+}
+
+// Until the new handshake completes, the old session is the session.
+func TestTheOldSessionLives(t *testing.T) {
+	client, server, up, _ := both(t)
+	other := newEnd(t, true)
+	defer other.close()
+	toServer := &wiring{to: server}
+	n := 0
+	var verify []byte
+	other.out = func(p []byte) error {
+		if n++; n <= 2 {
+			return toServer.send(p) // two ClientHellos, and then nothing
+		}
+		return nil
+	}
+	_, fromServer := up, server.out
+	server.out = func(p []byte) error {
+		if len(p) > headerSize && p[0] == typeHandshake && p[headerSize] == msgHelloVerifyRequest {
+			verify = append([]byte(nil), p...)
+			return other.dec.Receive(p)
+		}
+		return fromServer(p)
+	}
+	other.open()
+	other.start()
+	poll(t, "the second attempt", func() bool {
+		c := server.enc.Connection()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.run.attempts) == 1
+	})
+	_ = verify
+	exchange(t, client, server)
+	if server.last() != StateConnected || len(server.encKeys) != 1 {
+		t.Errorf("states %v", server.states)
+	}
+}
+
+func TestRestartOfTheServer(t *testing.T) {
+	client, server, _, _ := both(t)
+	server.enc.Stop()
+	client.until("closed", func() bool { return client.closed == 1 && client.last() == StateClosed })
+	server.start()
+	client.enc.Stop()
+	client.start()
+	client.connected(2)
+	server.connected(2)
+	sameKeys(t, client, server)
+}
+
+func TestRestartOfBoth(t *testing.T) {
+	client, server, _, _ := both(t)
+	for i := range 5 {
+		client.enc.Stop()
+		server.enc.Stop()
+		client.start()
+		server.start()
+		client.connected(2 + i)
+		server.connected(2 + i)
+		sameKeys(t, client, server)
+	}
+}
+
+// A decoder alone may go and come back.
+func TestRestartOfADecoder(t *testing.T) {
+	client, server, _, _ := both(t)
+	server.dec.Close()
+	client.until("closed", func() bool { return client.closed == 1 })
+	server.openDecoder()
+	client.enc.Stop()
+	client.start()
+	client.connected(2)
+	server.connected(2)
+	sameKeys(t, client, server)
+
+	client.dec.Close()
+	server.until("closed", func() bool { return server.closed == 2 || server.last() == StateClosed })
+	client.openDecoder()
+	client.connected(3)
+	server.connected(3)
+	exchange(t, client, server)
+}
+
+// A client finds out that its server has restarted.
+func TestPeerTimeout(t *testing.T) {
+	client, server, up, down := pair(t)
+	client.encConfig.PeerTimeout = 100 * time.Millisecond
+	server.start()
+	client.start()
+	client.connected(1)
+	server.connected(1)
+	up.cut(nil)
+	down.cut(nil)
+	server.close()
+
+	again := newEnd(t, false)
+	defer again.close()
+	again.out = down.send
+	again.open()
+	up.cut(again)
+	down.cut(client)
+	again.start()
+	client.connected(2)
+	again.connected(1)
+	sameKeys(t, client, again)
+	exchange(t, client, again)
+	for _, s := range client.states[1:] {
+		if s != StateConnected {
+			t.Errorf("the client went through %v", client.states)
+		}
+	}
+}
+
+// What authenticates outside of DTLS is a sign of life.
+func TestAlive(t *testing.T) {
+	client, server, up, _ := pair(t)
+	client.encConfig.PeerTimeout = 80 * time.Millisecond
+	server.start()
+	client.start()
+	client.connected(1)
+	for range 60 {
+		client.dec.Alive()
+		time.Sleep(5 * time.Millisecond)
+	}
+	up.mu.Lock()
+	n := up.count
+	up.mu.Unlock()
+	if client.enc.Connection().Stats().Handshakes != 1 {
+		t.Errorf("another handshake was made, %d datagrams", n)
+	}
+}
+
+// The end of the silent peer: no answer within the handshake's timeout.
+func TestPeerTimeoutWithoutAnswer(t *testing.T) {
+	client, server, up, down := pair(t)
+	client.encConfig.PeerTimeout = 50 * time.Millisecond
+	client.encConfig.HandshakeTimeout = 300 * time.Millisecond
+	server.start()
+	client.start()
+	client.connected(1)
+	up.cut(nil)
+	down.cut(nil)
+	server.close()
+	client.untilState(StateFailed)
+	client.until("the error", func() bool { return len(client.errors) > 0 })
+	var timeout *TimeoutError
+	if !errors.As(client.errors[0], &timeout) || !strings.Contains(timeout.Error(), "silent") {
+		t.Errorf("the error is %v", client.errors[0])
+	}
+}
+
+func TestBothClients(t *testing.T) {
+	a, b := newEnd(t, true), newEnd(t, true)
+	sameRole(t, a, b, "both ends are clients")
+}
+
+func TestBothServers(t *testing.T) {
+	a, b := newEnd(t, false), newEnd(t, false)
+	sameRole(t, a, b, "both ends servers")
+}
+
+func sameRole(t *testing.T, a, b *end, hint string) {
+	connectEnds(a, b)
+	for _, e := range []*end{a, b} {
+		defer e.close()
+		e.encConfig.HandshakeTimeout = 200 * time.Millisecond
+		e.open()
+		e.start()
+	}
+	for _, e := range []*end{a, b} {
+		e.untilState(StateFailed)
+		e.until("the error", func() bool { return len(e.errors) > 0 })
+		var timeout *TimeoutError
+		if !errors.As(e.errors[0], &timeout) || !strings.Contains(timeout.Error(), hint) || !strings.Contains(timeout.Error(), "200ms") {
+			t.Errorf("the error is %v", e.errors[0])
+		}
+		if err := e.enc.Write([]byte("x")); !errors.Is(err, ErrFailed) {
+			t.Errorf("Write: %v", err)
+		}
+		if len(e.encKeys)+len(e.decKeys) != 0 {
+			t.Error("there are keys")
+		}
+		// Stop and Start begin anew.
+		e.enc.Stop()
+		e.encConfig.IsClient = e == a
+	}
+	a.start()
+	b.start()
+	a.connected(1)
+	b.connected(1)
+}
+
+// Every callback may stop and close everything.
+func TestStopInsideCallbacks(t *testing.T) {
+	for _, which := range []string{"enc send", "enc state", "enc keys", "dec state", "dec keys", "dec peer", "dec data", "dec accept"} {
+		for _, what := range []string{"encoder", "decoder", "both"} {
+			t.Run(which+" stops "+what, func(t *testing.T) {
+				server := newEnd(t, false)
+				server.open()
+				defer server.close()
+				id := newID()
+				var enc *Encoder
+				var dec *Decoder
+				var once sync.Once
+				done := make(chan struct{})
+				var ready sync.WaitGroup
+				ready.Add(1)
+				on := func(name string) {
+					if name != which {
+						return
+					}
+					ready.Wait()
+					once.Do(func() {
+						if what != "decoder" {
+							enc.Stop()
+							enc.Close()
+						}
+						if what != "encoder" {
+							dec.Close()
+						}
+						close(done)
+					})
+				}
+				var err error
+				if enc, err = OpenEncoder(id, "enc", EncoderHandler{
+					Send: func(p []byte) error {
+						on("enc send")
+						return server.dec.Receive(p)
+					},
+					State: func(s State) {
+						if s == StateConnected {
+							on("enc state")
+						}
+					},
+					Keys: func(Keys) { on("enc keys") },
+				}); err != nil {
+					t.Fatal(err)
+				}
+				if dec, err = OpenDecoder(id, "dec", DecoderConfig{Accept: func(string) bool { on("dec accept"); return true }}, DecoderHandler{
+					State: func(s State) {
+						if s == StateConnected {
+							on("dec state")
+						}
+					},
+					Keys:            func(Keys) { on("dec keys") },
+					PeerCertificate: func(string) { on("dec peer") },
+					Data:            func([]byte) { on("dec data") },
+				}); err != nil {
+					t.Fatal(err)
+				}
+				server.out = func(p []byte) error { return dec.Receive(p) }
+				if which == "dec data" {
+					server.start()
+					_ = server.enc.Write([]byte("data"))
+				} else {
+					server.start()
+				}
+				if err := enc.Start(EncoderConfig{IsClient: true, RetransmitInitial: 10 * time.Millisecond}); err != nil {
+					t.Fatal(err)
+				}
+				ready.Done()
+				select {
+				case <-done:
+				case <-time.After(10 * time.Second):
+					t.Fatalf("the stop does not end\n%s", stacks())
+				}
+				enc.Close()
+				dec.Close()
+				if Lookup(id) {
+					t.Error("the connection is still there")
+				}
+			})
+		}
+	}
+}
+
+// The two sides' callbacks stop each other at the same time.
+func TestCallbacksThatStopEachOther(t *testing.T) {
+	for range 20 {
+		server := newEnd(t, false)
+		id := newID()
+		var enc *Encoder
+		var dec *Decoder
+		var meet, done sync.WaitGroup
+		meet.Add(2)
+		done.Add(2)
+		var err error
+		enc, err = OpenEncoder(id, "enc", EncoderHandler{
+			Send: func(p []byte) error { return server.dec.Receive(p) },
+			Keys: func(Keys) { meet.Done(); meet.Wait(); dec.Close(); done.Done() },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dec, err = OpenDecoder(id, "dec", DecoderConfig{}, DecoderHandler{
+			Keys: func(Keys) { meet.Done(); meet.Wait(); enc.Close(); done.Done() },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		server.out = func(p []byte) error { return dec.Receive(p) }
+		server.open()
+		server.start()
+		if err := enc.Start(EncoderConfig{IsClient: true, Profiles: allProfiles, RetransmitInitial: 10 * time.Millisecond}); err != nil {
+			t.Fatal(err)
+		}
+		wait(t, &done)
+		server.close()
+		if Lookup(id) {
+			t.Fatal("the connection is still there")
+		}
+	}
+}
+
+func wait(t testing.TB, wg *sync.WaitGroup) {
+	t.Helper()
+	c := make(chan struct{})
+	go func() { wg.Wait(); close(c) }()
+	select {
+	case <-c:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("it does not end\n%s", stacks())
+	}
+}
+
+func TestStopFromSeveralThreads(t *testing.T) {
+	for i := range 20 {
+		client, server, _, _ := pair(t)
+		server.start()
+		client.start()
+		if i%2 == 0 {
+			client.connected(1)
+		}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Add(5)
+			go func() { defer wg.Done(); client.enc.Stop() }()
+			go func() { defer wg.Done(); client.enc.Close() }()
+			go func() { defer wg.Done(); client.dec.Close() }()
+			go func() { defer wg.Done(); _ = client.enc.Write([]byte("x")); client.enc.CloseNotify() }()
+			go func() { defer wg.Done(); _ = client.enc.Start(client.encConfig) }()
+		}
+		wait(t, &wg)
+		client.close()
+		server.close()
+	}
+}
+
+// A Send that blocks is ended by Unblock, and by nothing else: Stop ends all the same.
+func TestStopWhileSendBlocks(t *testing.T) {
+	for _, helped := range []bool{true, false} {
+		server := newEnd(t, false)
+		server.open()
+		blocked, release := make(chan struct{}), make(chan struct{})
+		var once, unblock sync.Once
+		h := EncoderHandler{Send: func(p []byte) error {
+			once.Do(func() { close(blocked) })
+			<-release
+			return errors.New("flushing")
+		}}
+		unblocked := false
+		if helped {
+			h.Unblock = func() { unblocked = true; unblock.Do(func() { close(release) }) }
+		}
+		id := newID()
+		enc, err := OpenEncoder(id, "enc", h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dec, err := OpenDecoder(id, "dec", DecoderConfig{}, DecoderHandler{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := enc.Start(EncoderConfig{IsClient: true, RetransmitInitial: time.Millisecond}); err != nil {
+			t.Fatal(err)
+		}
+		<-blocked
+		var wg sync.WaitGroup
+		wg.Add(1)
+		go func() { defer wg.Done(); enc.Close(); dec.Close() }()
+		wait(t, &wg)
+		if unblocked != helped {
+			t.Errorf("Unblock was called: %v", unblocked)
+		}
+		unblock.Do(func() { close(release) })
+		server.close()
+		if Lookup(id) {
+			t.Error("the connection is still there")
+		}
+	}
+}
+
+// A Write waits for room in the queue; Interrupt and Stop end it.
+func TestWriteWaits(t *testing.T) {
+	client, server, up, _ := both(t)
+	hold := make(chan struct{})
+	up.mu.Lock()
+	up.tap = func(p []byte) [][]byte { <-hold; return [][]byte{p} }
+	up.mu.Unlock()
+	var err error
+	var wg sync.WaitGroup
+	write := func() {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for err == nil {
+				err = client.enc.Write(make([]byte, 1000))
+			}
+		}()
+	}
+	full := func() {
+		poll(t, "a full queue", func() bool {
+			d := &client.enc.calls
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			return d.full(1)
+		})
+	}
+	write()
+	full()
+	client.enc.Interrupt(true)
+	wg.Wait()
+	if !errors.Is(err, ErrInterrupted) {
+		t.Fatalf("Interrupt: %v", err)
+	}
+	client.enc.Interrupt(false)
+	err = nil
+	write()
+	full()
+	time.AfterFunc(20*time.Millisecond, func() { close(hold) })
+	client.enc.Stop()
+	wg.Wait()
+	if !errors.Is(err, ErrInterrupted) && !errors.Is(err, ErrNotStarted) {
+		t.Fatalf("Stop: %v", err)
+	}
+	_ = server
+}
+
+func TestSendErrors(t *testing.T) {
+	client, server, _, _ := both(t)
+	send := client.out
+	bad := errors.New("no route")
+	var mu sync.Mutex
+	failing := true
+	client.out = func(p []byte) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if failing {
+			return bad
+		}
+		return send(p)
+	}
+	poll(t, "the error", func() bool { return errors.Is(client.enc.Write([]byte("lost")), bad) })
+	mu.Lock()
+	failing = false
+	mu.Unlock()
+	poll(t, "the end of the error", func() bool { return client.enc.Write([]byte("there")) == nil })
+	server.until("data", func() bool { return len(server.data) > 0 })
+}
+
+// A panic of a callback fails the connection, not the process.
+func TestPanic(t *testing.T) {
+	client, server, _, _ := pair(t)
+	id := newID()
+	enc, err := OpenEncoder(id, "enc", EncoderHandler{
+		Send:  func([]byte) error { panic("boom") },
+		State: func(s State) { client.note(func() { client.states = append(client.states, s) }) },
+		Error: func(err error) { client.note(func() { client.errors = append(client.errors, err) }) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer enc.Close()
+	dec, err := OpenDecoder(id, "dec", DecoderConfig{}, DecoderHandler{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dec.Close()
+	if err := enc.Start(EncoderConfig{IsClient: true}); err != nil {
+		t.Fatal(err)
+	}
+	client.until("the error", func() bool { return len(client.errors) == 1 && client.last() == StateFailed })
+	if !strings.Contains(client.errors[0].Error(), "boom") {
+		t.Errorf("the error is %v", client.errors[0])
+	}
+	_ = server
+}
+
+// Nothing is left of a thousand connections.
+func TestNothingIsLeft(t *testing.T) {
+	cycles := 1000
+	if raceEnabled || testing.Short() {
+		cycles = 100
+	}
+	connections := Connections()
+	settled := func() int {
+		n := 0
+		for range 100 {
+			time.Sleep(linger / 4)
+			if m := runtime.NumGoroutine(); m == n {
+				return n
+			} else {
+				n = m
+			}
+		}
+		return n
+	}
+	before := settled()
+	for i := range cycles {
+		client, server := newEnd(t, true), newEnd(t, false)
+		connectEnds(client, server)
+		client.open()
+		server.open()
+		server.start()
+		client.start()
+		if i%4 != 3 { // and some in the middle of the handshake
+			client.connected(1)
+			server.connected(1)
+		}
+		client.close()
+		server.close()
+	}
+	if n := Connections(); n != connections {
+		t.Errorf("%d connections are left", n-connections)
+	}
+	poll(t, "the end of all goroutines", func() bool { return settled() <= before })
+}
+
+// An established connection has no goroutine.
+func TestIdleConnectionsHaveNoGoroutine(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for range 20 {
+		both(t)
+	}
+	poll(t, "the end of the handshakes' goroutines", func() bool { return runtime.NumGoroutine() <= before })
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+//go:build race
+
+package srtp
+
+// The race detector's instrumentation allocates inside crypto/sha1.
+const raceEnabled = true

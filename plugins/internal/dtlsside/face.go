@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// Package dtlsside is what the DTLS elements share: the sending side of a
+// connection (dtlsenc, dtlssrtpenc), the receiving side (dtlsdec, dtlssrtpdec),
+// and the face that both show. Interface mirrored: GStreamer's dtls plugin.
+package dtlsside
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gst-edgewire/gst-edgewire/internal/gst"
+	"github.com/gst-edgewire/gst-edgewire/pkg/dtls"
+	"github.com/gst-edgewire/gst-edgewire/pkg/dtls/wire"
+	"github.com/gst-edgewire/gst-edgewire/pkg/srtp"
+)
+
+// The debug categories of the C plugin that are not an element's.
+var (
+	connectionLog = gst.NewCategory("dtlsconnection", "DTLS connection")
+	_             = gst.NewCategory("dtlsagent", "DTLS agent")
+	_             = gst.NewCategory("dtlscertificate", "DTLS certificate")
+)
+
+func init() {
+	dtls.SetLog(func(level int, text string) {
+		l := gst.LevelDebug
+		switch level {
+		case dtls.LogError:
+			l = gst.LevelError
+		case dtls.LogWarning:
+			l = gst.LevelWarning
+		}
+		connectionLog.Log(l, nil, "%s", text)
+	})
+}
+
+// ConnectionState is the enum of connection-state. The numbers and nicks are
+// the C plugin's: webrtcbin reads them.
+var ConnectionState = &gst.EnumType{
+	Name: "GstEdgeDtlsConnectionState",
+	Values: []gst.EnumValue{
+		{Value: int32(dtls.StateNew), Name: "New connection", Nick: "new"},
+		{Value: int32(dtls.StateClosed), Name: "Closed connection on either side", Nick: "closed"},
+		{Value: int32(dtls.StateFailed), Name: "Failed connection", Nick: "failed"},
+		{Value: int32(dtls.StateConnecting), Name: "Connecting", Nick: "connecting"},
+		{Value: int32(dtls.StateConnected), Name: "Successfully connected", Nick: "connected"},
+	},
+}
+
+// The numbers of srtp-cipher and srtp-auth on dtlsenc and dtlsdec: those of the
+// C plugin for AES-CM, those of GstSrtpCipherType for the rest.
+func cipherNumber(p srtp.Profile) uint32 {
+	if p == 0 {
+		return 0
+	}
+	return uint32(p.Policy().RTPCipher)
+}
+
+func authNumber(p srtp.Profile) uint32 {
+	if p == 0 {
+		return 0
+	}
+	return uint32(p.Policy().RTPAuth)
+}
+
+// side is what Sender and Receiver have in common.
+type side interface {
+	state() dtls.State
+	keys() (dtls.Keys, bool)
+	stats() (dtls.Stats, bool)
+	version() uint16
+}
+
+// Stats is the stats property of an encoder or a decoder; media adds what the
+// SRTP half of a bin knows.
+func stats(s side, media []gst.Field) gst.Structure {
+	out := gst.Structure{Name: "application/x-dtls-stats"}
+	st, _ := s.stats()
+	out.Add("state", ConnectionState.Nick(gst.Enum(s.state())))
+	out.Add("version", uint32(s.version()))
+	out.Add("version-name", versionName(s.version()))
+	out.Add("profile", st.Profile)
+	out.Add("peer-fingerprint", st.PeerFingerprint)
+	out.Add("handshakes", st.Handshakes)
+	out.Add("handshake-duration", uint64(st.HandshakeDuration.Nanoseconds()))
+	out.Add("retransmissions", st.Retransmissions)
+	out.Add("dtls-packets-sent", st.PacketsSent)
+	out.Add("dtls-bytes-sent", st.BytesSent)
+	out.Add("dtls-packets-received", st.PacketsReceived)
+	out.Add("dtls-bytes-received", st.BytesReceived)
+	for r := wire.Reason(0); int(r) < wire.Reasons; r++ {
+		out.Add("dtls-dropped-"+r.String(), st.Dropped[r])
+	}
+	out.Fields = append(out.Fields, media...)
+	return out
+}
+
+func versionName(v uint16) string {
+	switch v {
+	case 0:
+		return ""
+	case 0xFEFF:
+		return "DTLS 1.0"
+	case 0xFEFD:
+		return "DTLS 1.2"
+	case 0xFEFC:
+		return "DTLS 1.3"
+	}
+	return fmt.Sprintf("0x%04X", v)
+}
+
+// DefaultProfiles is the default of srtp-profiles.
+const DefaultProfiles = "SRTP_AEAD_AES_256_GCM,SRTP_AEAD_AES_128_GCM,SRTP_AES128_CM_HMAC_SHA1_80,SRTP_AES128_CM_HMAC_SHA1_32"
+
+// parseProfiles reads a list of profile names. "" and "none" are the empty
+// list: use_srtp is not offered.
+func parseProfiles(s string) ([]srtp.Profile, error) {
+	var list []srtp.Profile
+	if s = strings.TrimSpace(s); strings.EqualFold(s, "none") {
+		return nil, nil
+	}
+	for _, name := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ':' || r == ' ' || r == ';' }) {
+		p, err := srtp.ParseProfile(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, have := range list {
+			if have == p {
+				return nil, fmt.Errorf("the SRTP protection profile %s stands twice in the list", p)
+			}
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// ParsePolicy reads the four names of srtp-cipher, srtp-auth, srtcp-cipher and
+// srtcp-auth; those left open ("") take the C bins' defaults.
+func ParsePolicy(rtpCipher, rtpAuth, rtcpCipher, rtcpAuth string) (srtp.Policy, error) {
+	var p srtp.Policy
+	for _, c := range []struct {
+		property, name, def string
+		to                  *srtp.Cipher
+	}{{"srtp-cipher", rtpCipher, "aes-128-icm", &p.RTPCipher}, {"srtcp-cipher", rtcpCipher, "aes-128-icm", &p.RTCPCipher}} {
+		v, err := srtp.ParseCipher(or(c.name, c.def))
+		if err != nil {
+			return p, fmt.Errorf("%s: %w", c.property, err)
+		}
+		*c.to = v
+	}
+	for _, a := range []struct {
+		property, name string
+		cipher         srtp.Cipher
+		to             *srtp.Auth
+	}{{"srtp-auth", rtpAuth, p.RTPCipher, &p.RTPAuth}, {"srtcp-auth", rtcpAuth, p.RTCPCipher, &p.RTCPAuth}} {
+		def := "hmac-sha1-80"
+		if a.cipher == srtp.CipherAES128GCM || a.cipher == srtp.CipherAES256GCM {
+			def = "null"
+		}
+		v, err := srtp.ParseAuth(or(a.name, def))
+		if err != nil {
+			return p, fmt.Errorf("%s: %w", a.property, err)
+		}
+		*a.to = v
+	}
+	return p, p.Validate()
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// webrtcbin is the GType of webrtcbin.
+const webrtcbin = "GstWebRTCBin"
+
+// report posts what a connection says. Under webrtcbin an error of one peer
+// must not end a pipeline that serves others: there connection-state tells
+// (failed), and the bus gets a warning.
+func report(e *gst.Element, code gst.ErrorCode, err error, warning bool) {
+	if warning || e.HasAncestor(webrtcbin) {
+		e.Warning(code, err.Error(), "")
+		return
+	}
+	e.Error(code, err.Error(), "")
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package dtlsside
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gst-edgewire/gst-edgewire/internal/gst"
+	"github.com/gst-edgewire/gst-edgewire/pkg/dtls"
+	"github.com/gst-edgewire/gst-edgewire/pkg/dtls/identity"
+)
+
+// The values of verify.
+const (
+	verifyAuto = iota
+	verifyNone
+	verifyCA
+)
+
+// Verify is the enum of verify.
+var Verify = &gst.EnumType{
+	Name: "GstEdgeDtlsVerify",
+	Values: []gst.EnumValue{
+		{Value: verifyAuto, Name: "Verify the chain if ca-file is set", Nick: "auto"},
+		{Value: verifyNone, Name: "Do not verify the chain, whatever ca-file says", Nick: "none"},
+		{Value: verifyCA, Name: "Verify the chain by ca-file, or by the system's CAs without one", Nick: "ca"},
+	},
+}
+
+type receiverSettings struct {
+	id, pins, caFile, peerName string
+	verify                     gst.Enum
+	eosOnClose                 bool
+}
+
+// Receiver is the decoder's half of a connection, as an element holds it.
+type Receiver struct {
+	e   *gst.Element
+	log *gst.Category
+
+	// What the element does with what the connection gives. They run on a
+	// goroutine of the connection, with no lock held. Set before Open.
+	Data   func(record []byte) // application data
+	Keys   func(dtls.Keys)
+	Closed func() // close_notify came
+
+	// Lock order: mu is taken alone. It is never held while the connection or
+	// GStreamer is called.
+	mu       sync.Mutex
+	set      receiverSettings
+	ident    *identity.Identity // nil until it is needed
+	identErr error              // of the pem that was set
+	dec      *dtls.Decoder      // nil below READY
+	last     dtls.Stats         // of the connection that was left last
+	peerPEM  string
+	finished bool // close_notify came, and no session after it
+}
+
+// NewReceiver makes the receiving side of e.
+func NewReceiver(e *gst.Element, log *gst.Category) *Receiver {
+	return &Receiver{e: e, log: log}
+}
+
+// identity gives the certificate of this end; one is made when there is none.
+func (r *Receiver) identity() (*identity.Identity, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ident == nil && r.identErr == nil {
+		r.ident, r.identErr = identity.Generate()
+	}
+	return r.ident, r.identErr
+}
+
+// Open takes the decoder's place on the connection (NULL→READY).
+func (r *Receiver) Open() bool {
+	r.mu.Lock()
+	set := r.set
+	r.mu.Unlock()
+	fail := func(property string, err error) bool {
+		r.e.Error(gst.ResourceSettings, r.named(fmt.Errorf("%s: %w", property, err)).Error(), "")
+		return false
+	}
+	if set.id == "" {
+		return fail("connection-id", errors.New("not set: give the decoder and its encoder the same, unique connection-id"))
+	}
+	ident, err := r.identity()
+	if err != nil {
+		return fail("pem", err)
+	}
+	c := dtls.DecoderConfig{Identity: ident, ServerName: set.peerName, Accept: r.accept}
+	if c.Pins, err = identity.ParsePins(set.pins); err != nil {
+		return fail("peer-fingerprint", err)
+	}
+	if set.verify == verifyCA || set.verify == verifyAuto && set.caFile != "" {
+		c.Verify = dtls.VerifyCA
+		if set.caFile != "" {
+			c.CAs, err = identity.LoadCAs(set.caFile)
+		} else if c.CAs, err = x509.SystemCertPool(); err != nil {
+			err = fmt.Errorf("the system's CAs cannot be read (%w): name a file of CA certificates", err)
+		}
+		if err != nil {
+			return fail("ca-file", err)
+		}
+	}
+	dec, err := dtls.OpenDecoder(set.id, r.e.Name(), c, dtls.DecoderHandler{
+		Data: r.Data, State: r.tellState, Keys: r.tellKeys, PeerCertificate: r.tellPeer, Closed: r.tellClosed,
+		Error:   func(err error) { report(r.e, code(err), r.named(err), false) },
+		Warning: func(err error) { report(r.e, code(err), r.named(err), true) },
+	})
+	if err != nil {
+		r.e.Error(gst.ResourceSettings, r.named(err).Error(), "")
+		return false
+	}
+	r.mu.Lock()
+	r.dec, r.finished, r.peerPEM = dec, false, ""
+	r.mu.Unlock()
+	return true
+}
+
+func (r *Receiver) named(err error) error { return fmt.Errorf("%s: %w", r.e.Name(), err) }
+
+// Close gives the decoder's place up (READY→NULL).
+func (r *Receiver) Close() {
+	r.mu.Lock()
+	dec := r.dec
+	r.dec = nil
+	r.mu.Unlock()
+	if dec == nil {
+		return
+	}
+	st := dec.Connection().Stats()
+	dec.Close()
+	r.mu.Lock()
+	r.last = st
+	r.mu.Unlock()
+}
+
+// Receive takes a datagram from the network, on the streaming thread; it never
+// blocks. What it answers goes upstream.
+func (r *Receiver) Receive(datagram []byte) gst.FlowReturn {
+	dec := r.decoder()
+	if dec == nil {
+		return gst.FlowFlushing
+	}
+	if err := dec.Receive(datagram); err != nil {
+		r.log.Log(gst.LevelDebug, r.e, "datagram of %d bytes: %v", len(datagram), err)
+	}
+	if r.Finished() {
+		return gst.FlowEOS
+	}
+	return gst.FlowOK
+}
+
+// ReceiveBuffer is Receive for a buffer, which it takes over.
+func (r *Receiver) ReceiveBuffer(b gst.Buffer) gst.FlowReturn {
+	defer b.Unref()
+	ret := gst.FlowOK
+	if !b.Map(func(data []byte) { ret = r.Receive(data) }) {
+		r.e.Error(gst.ResourceRead, r.e.Name()+": the memory of a buffer cannot be read", "")
+		return gst.FlowError
+	}
+	return ret
+}
+
+// drainTimeout bounds how long EOS waits for what was received before it.
+const drainTimeout = time.Second
+
+// Drain waits until the records that came before are delivered.
+func (r *Receiver) Drain() {
+	if dec := r.decoder(); dec != nil {
+		dec.Drain(drainTimeout)
+	}
+}
+
+// Alive tells that a packet of SRTP has authenticated: the peer lives.
+func (r *Receiver) Alive() {
+	if dec := r.decoder(); dec != nil {
+		dec.Alive()
+	}
+}
+
+// Finished reports whether the peer has closed and eos-on-close asks to end the
+// stream by that.
+func (r *Receiver) Finished() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.finished && r.set.eosOnClose
+}
+
+func (r *Receiver) decoder() *dtls.Decoder {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.dec
+}
+
+// What the connection calls.
+
+const acceptSignal = "accept-peer-certificate"
+
+// accept asks the application. Nobody there: the peer is who it says it is, and
+// the user is told so once.
+func (r *Receiver) accept(pem string) bool {
+	if r.e.HasHandler(acceptSignal) {
+		ok, _ := r.e.Emit(acceptSignal, pem).(bool)
+		return ok
+	}
+	r.mu.Lock()
+	verified := r.set.pins != "" || r.set.verify == verifyCA || r.set.verify == verifyAuto && r.set.caFile != ""
+	r.mu.Unlock()
+	if !verified {
+		r.e.Warning(gst.ResourceNotAuthorized, r.e.Name()+": nothing verifies who the peer is, so anyone who can send to this "+
+			"port may be it: set peer-fingerprint or ca-file, or connect to the signal "+acceptSignal, "")
+	}
+	return true
+}
+
+func (r *Receiver) tellState(st dtls.State) {
+	if st == dtls.StateConnecting || st == dtls.StateConnected {
+		r.mu.Lock()
+		r.finished = false
+		r.mu.Unlock()
+	}
+	r.e.Notify("connection-state")
+}
+
+func (r *Receiver) tellKeys(k dtls.Keys) {
+	if r.Keys != nil {
+		r.Keys(k)
+	}
+}
+
+func (r *Receiver) tellPeer(pem string) {
+	r.mu.Lock()
+	r.peerPEM = pem
+	r.mu.Unlock()
+	r.e.Notify("peer-pem")
+}
+
+func (r *Receiver) tellClosed() {
+	r.mu.Lock()
+	r.finished = true
+	r.mu.Unlock()
+	if r.Closed != nil {
+		r.Closed()
+	}
+}
+
+// Getters of properties.
+
+func (r *Receiver) state() dtls.State {
+	if dec := r.decoder(); dec != nil {
+		return dec.Connection().State()
+	}
+	return dtls.StateClosed
+}
+
+func (r *Receiver) keys() (dtls.Keys, bool) {
+	if dec := r.decoder(); dec != nil {
+		return dec.Connection().Keys()
+	}
+	return dtls.Keys{}, false
+}
+
+func (r *Receiver) stats() (dtls.Stats, bool) {
+	if dec := r.decoder(); dec != nil {
+		return dec.Connection().Stats(), true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last, false
+}
+
+func (r *Receiver) version() uint16 {
+	if dec := r.decoder(); dec != nil {
+		return dec.Connection().Version()
+	}
+	return 0
+}
+
+// IsOpen reports whether the element holds the decoder's place.
+func (r *Receiver) IsOpen() bool { return r.decoder() != nil }
+
+func (r *Receiver) pem() string {
+	id, err := r.identity()
+	if err != nil {
+		return ""
+	}
+	return id.CertificatePEM()
+}
+
+func (r *Receiver) setPEM(pem string) {
+	var id *identity.Identity
+	var err error
+	if pem != "" {
+		id, err = identity.Parse(pem)
+	}
+	r.mu.Lock()
+	r.ident, r.identErr = id, err
+	r.mu.Unlock()
+	if err != nil {
+		// The setter cannot refuse; NULL→READY does.
+		r.log.Log(gst.LevelError, r.e, "pem: %v", err)
+	}
+}
+
+func (r *Receiver) peer() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.peerPEM
+}
