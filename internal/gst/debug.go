@@ -48,6 +48,10 @@ func (c *Category) get() *C.GstDebugCategory {
 	return c.c
 }
 
+// Register registers the category now, so that tools that list categories show
+// it before its first line.
+func (c *Category) Register() { c.get() }
+
 // Enabled reports whether a line of this level would be shown, so that costly
 // arguments need not be made in vain. It does not enter C.
 func (c *Category) Enabled(l Level) bool { return l <= Level(c.get().threshold) }

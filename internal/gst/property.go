@@ -25,6 +25,7 @@ const (
 	MutableReady   PropFlags = C.GST_PARAM_MUTABLE_READY
 	Controllable   PropFlags = C.GST_PARAM_CONTROLLABLE
 	ConstructOnly  PropFlags = C.G_PARAM_CONSTRUCT_ONLY
+	DocShowDefault PropFlags = C.GST_PARAM_DOC_SHOW_DEFAULT
 	Deprecated     PropFlags = 1 << 31 // G_PARAM_DEPRECATED, which C has as a negative int
 )
 

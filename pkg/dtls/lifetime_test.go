@@ -329,7 +329,7 @@ func TestStopInsideCallbacks(t *testing.T) {
 				} else {
 					server.start()
 				}
-				if err := enc.Start(EncoderConfig{IsClient: true, RetransmitInitial: 10 * time.Millisecond}); err != nil {
+				if err := enc.Start(EncoderConfig{IsClient: true, Profiles: allProfiles, RetransmitInitial: 10 * time.Millisecond}); err != nil {
 					t.Fatal(err)
 				}
 				ready.Done()
@@ -607,4 +607,97 @@ func TestIdleConnectionsHaveNoGoroutine(t *testing.T) {
 		both(t)
 	}
 	poll(t, "the end of the handshakes' goroutines", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+// A fatal alert of the peer that authenticates ends the session.
+func TestFatalAlert(t *testing.T) {
+	client, server, _, _ := both(t)
+	c := client.enc.Connection()
+	c.mu.Lock()
+	c.run.session.sendRecord(typeAlert, []byte{1, 90}) // a warning does not
+	c.run.session.sendRecord(typeAlert, []byte{2, 80})
+	c.mu.Unlock()
+	server.until("the error", func() bool { return len(server.errors) == 1 && server.last() == StateFailed })
+	var alert *AlertError
+	if !errors.As(server.errors[0], &alert) || !strings.Contains(alert.Error(), "internal_error(80)") {
+		t.Errorf("the error is %v", server.errors[0])
+	}
+}
+
+// There is no renegotiation: a ClientHello inside a session is refused.
+func TestRenegotiation(t *testing.T) {
+	client, server, _, down := both(t)
+	alerts := 0
+	down.mu.Lock()
+	down.tap = func(p []byte) [][]byte {
+		if p[0] == typeAlert {
+			alerts++
+		}
+		return [][]byte{p}
+	}
+	down.mu.Unlock()
+	c := client.enc.Connection()
+	c.mu.Lock()
+	c.run.session.sendRecord(typeHandshake, append([]byte{msgClientHello, 0, 0, 1, 0, 9, 0, 0, 0, 0, 0, 1}, 0))
+	c.run.session.sendRecord(typeHandshake, []byte{msgClientHello})
+	c.mu.Unlock()
+	exchange(t, client, server)
+	down.mu.Lock()
+	defer down.mu.Unlock()
+	if alerts != 1 || server.last() != StateConnected {
+		t.Errorf("%d alerts, state %v", alerts, server.last())
+	}
+}
+
+// The server's last flight is lost again and again: the client asks for it.
+func TestTheLastFlightIsLost(t *testing.T) {
+	client, server, _, down := pair(t)
+	lost := 0
+	down.tap = func(p []byte) [][]byte {
+		if p[0] == typeChangeCipherSpec && lost < 3 {
+			lost++
+			return nil
+		}
+		return [][]byte{p}
+	}
+	if err := server.enc.Start(server.encConfig); err != nil {
+		t.Fatal(err)
+	}
+	// It sends data at once, which comes before the client has the Finished.
+	if err := server.enc.Write([]byte("early")); err != nil {
+		t.Fatal(err)
+	}
+	client.start()
+	client.connected(1)
+	server.connected(1)
+	client.until("the early data", func() bool { return len(client.data) == 1 })
+	exchange(t, client, server)
+	if lost != 3 {
+		t.Errorf("lost %d times", lost)
+	}
+	for name, e := range map[string]*end{"client": client, "server": server} {
+		st := e.enc.Connection().Stats()
+		if st.Retransmissions < 3 || len(st.Dropped) != 0 {
+			t.Errorf("the %s: %+v", name, st)
+		}
+	}
+}
+
+// The time limit of the handshake is not one of the connection.
+func TestTheTimeoutEndsWithTheHandshake(t *testing.T) {
+	client, server, _, _ := pair(t)
+	client.encConfig.HandshakeTimeout, server.encConfig.HandshakeTimeout = 300*time.Millisecond, 300*time.Millisecond
+	server.start()
+	client.start()
+	client.connected(1)
+	server.connected(1)
+	client.enc.Stop()
+	server.until("closed", func() bool { return server.last() == StateClosed })
+	time.Sleep(400 * time.Millisecond)
+	client.start()
+	client.connected(2)
+	server.connected(2)
+	if len(client.errors)+len(server.errors) != 0 {
+		t.Errorf("errors %v %v", client.errors, server.errors)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/dtls/wire"
 )
 
@@ -33,33 +34,49 @@ func (a *attempt) signal() {
 // ReadFrom gives the stack its next datagram.
 func (a *attempt) ReadFrom(b []byte) (int, net.Addr, error) {
 	for {
-		a.mu.Lock()
-		a.work()
-		switch {
-		case a.closed:
-			a.mu.Unlock()
-			return 0, nil, net.ErrClosed
-		case a.expired:
-			a.mu.Unlock()
-			return 0, nil, os.ErrDeadlineExceeded
-		case len(a.pass) > 0:
-			p := a.pass[0]
-			a.pass[0] = nil
-			a.pass = a.pass[1:]
-			a.mu.Unlock()
-			if len(p) > len(b) { // a record longer than any handshake has
-				a.r.c.counters.drop(wire.DropMalformed)
-				continue
-			}
-			return copy(b, p), memoryAddr{}, nil
+		n, alarm, err := a.next(b)
+		if n > 0 || err != nil {
+			return n, memoryAddr{}, err
 		}
-		alarm := a.alarm()
-		a.mu.Unlock()
 		select {
 		case <-a.wake:
 		case <-alarm:
 		}
 	}
+}
+
+// next works and gives the stack what there is; alarm says when to come again
+// at the latest.
+func (a *attempt) next(b []byte) (n int, alarm <-chan time.Time, err error) {
+	err = net.ErrClosed // after a panic
+	defer safe.Recover("a DTLS handshake's transport", a.panicked)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.work()
+	for {
+		switch {
+		case a.closed:
+			return 0, nil, net.ErrClosed
+		case a.expired:
+			return 0, nil, os.ErrDeadlineExceeded
+		case len(a.pass) == 0:
+			return 0, a.alarm(), nil
+		}
+		p := a.pass[0]
+		a.pass[0] = nil
+		a.pass = a.pass[1:]
+		if len(p) <= len(b) {
+			return copy(b, p), nil, nil
+		}
+		a.r.c.counters.drop(wire.DropMalformed) // a record longer than any handshake has
+	}
+}
+
+// panicked gives the attempt up after a panic on one of the stack's
+// goroutines, where nobody else recovers.
+func (a *attempt) panicked(p *safe.PanicError) {
+	a.fail(&localError{p})
+	a.r.c.panicked(p)
 }
 
 // alarm is a channel that fires when work has something to do.
@@ -242,6 +259,7 @@ func (a *attempt) openHeld() {
 // WriteTo takes a datagram of the stack: it gets the record numbers of this
 // connection, is kept for retransmission and goes to the network.
 func (a *attempt) WriteTo(b []byte, _ net.Addr) (int, error) {
+	defer safe.Recover("a DTLS handshake's transport", a.panicked)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.detached || a.closed || len(b) < headerSize {

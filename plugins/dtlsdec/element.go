@@ -21,7 +21,7 @@ type decoder struct {
 
 // Class describes the element.
 var Class = &gst.Class{
-	Name:        "GstEdgeDtlsDec",
+	Name:        "GstDTLSDec", // of its own, yet elements are called dtlsdec0 by it
 	Parent:      gst.ParentElement,
 	LongName:    "DTLS Decoder",
 	Klass:       "Decoder/Network/DTLS",
@@ -50,7 +50,10 @@ var Class = &gst.Class{
 }
 
 // Register registers the element.
-func Register(p gst.Plugin) error { return p.Register("dtlsdec", gst.RankNone, Class) }
+func Register(p gst.Plugin) error {
+	dtlsside.RegisterCategories(log)
+	return p.Register("dtlsdec", gst.RankNone, Class)
+}
 
 func receiver(d *decoder) *dtlsside.Receiver { return d.Receiver }
 

@@ -34,7 +34,7 @@ type encoder struct {
 
 // Class describes the element.
 var Class = &gst.Class{
-	Name:        "GstEdgeDtlsEnc",
+	Name:        "GstDTLSEnc", // of its own, yet elements are called dtlsenc0 by it
 	Parent:      gst.ParentElement,
 	LongName:    "DTLS Encoder",
 	Klass:       "Encoder/Network/DTLS",
@@ -60,7 +60,10 @@ var Class = &gst.Class{
 }
 
 // Register registers the element.
-func Register(p gst.Plugin) error { return p.Register("dtlsenc", gst.RankNone, Class) }
+func Register(p gst.Plugin) error {
+	dtlsside.RegisterCategories(log)
+	return p.Register("dtlsenc", gst.RankNone, Class)
+}
 
 func sender(d *encoder) *dtlsside.Sender { return d.Sender }
 

@@ -41,7 +41,7 @@ type decoder struct {
 
 // Class describes the element.
 var Class = &gst.Class{
-	Name:        "GstEdgeDtlsSrtpDec",
+	Name:        "GstDTLSSRTPDec", // of its own, yet elements are called dtlssrtpdec0 by it
 	Parent:      gst.ParentBin,
 	LongName:    "DTLS-SRTP Decoder",
 	Klass:       "Decoder/Network/DTLS/SRTP",
@@ -60,11 +60,17 @@ var Class = &gst.Class{
 }
 
 // Register registers the element.
-func Register(p gst.Plugin) error { return p.Register("dtlssrtpdec", gst.RankNone, Class) }
+func Register(p gst.Plugin) error {
+	dtlsside.RegisterCategories(log)
+	return p.Register("dtlssrtpdec", gst.RankNone, Class)
+}
 
 func properties() []gst.Property {
 	p := dtlsside.ReceiverProperties(func(d *decoder) *dtlsside.Receiver { return d.receiver }, "dtls-version",
-		func(d *decoder) []gst.Field { return d.media.Stats().Fields(true) })
+		func(d *decoder) dtlsside.Media {
+			s := d.media.Stats()
+			return dtlsside.Media{Received: [2]uint64{s.RTPPackets + s.RTCPPackets, s.RTPBytes + s.RTCPBytes}, Fields: s.Fields(true)}
+		})
 	p = append(p, dtlsside.StaticKeyProperties(func(d *decoder) *dtlsside.StaticKeys { return &d.static })...)
 	return append(p, dtlsside.BackendProperty((*decoder).getBackend, (*decoder).setBackend))
 }

@@ -24,7 +24,7 @@ type demux struct {
 
 // Class describes the element.
 var Class = &gst.Class{
-	Name:        "GstEdgeDtlsSrtpDemux",
+	Name:        "GstDTLSSRTPDemux",
 	Parent:      gst.ParentElement,
 	LongName:    "DTLS SRTP Demultiplexer",
 	Klass:       "DTLS/SRTP/Demux",

@@ -40,7 +40,7 @@ type encoder struct {
 
 // Class describes the element.
 var Class = &gst.Class{
-	Name:        "GstEdgeDtlsSrtpEnc",
+	Name:        "GstDTLSSRTPEnc", // of its own, yet elements are called dtlssrtpenc0 by it
 	Parent:      gst.ParentBin,
 	LongName:    "DTLS-SRTP Encoder",
 	Klass:       "Encoder/Network/DTLS/SRTP",
@@ -59,11 +59,17 @@ var Class = &gst.Class{
 }
 
 // Register registers the element.
-func Register(p gst.Plugin) error { return p.Register("dtlssrtpenc", gst.RankNone, Class) }
+func Register(p gst.Plugin) error {
+	dtlsside.RegisterCategories(log)
+	return p.Register("dtlssrtpenc", gst.RankNone, Class)
+}
 
 func properties() []gst.Property {
 	p := dtlsside.SenderProperties(func(d *encoder) *dtlsside.Sender { return d.sender }, "dtls-version",
-		func(d *encoder) []gst.Field { return d.media.Stats().Fields(false) })
+		func(d *encoder) dtlsside.Media {
+			s := d.media.Stats()
+			return dtlsside.Media{Sent: [2]uint64{s.RTPPackets + s.RTCPPackets, s.RTPBytes + s.RTCPBytes}, Fields: s.Fields(false)}
+		})
 	p = append(p, dtlsside.StaticKeyProperties(func(d *encoder) *dtlsside.StaticKeys { return &d.static })...)
 	return append(p,
 		gst.BoolProp("rtp-sync", "Hold RTP until its time on the pipeline's clock", false, 0,

@@ -7,8 +7,8 @@ import (
 	crypto "github.com/gst-edgewire/gst-edgewire/pkg/srtp"
 )
 
-// EncoderBackend is what an element needs of its SRTP encoder: an [Encoder], or the
-// standard srtpenc behind one.
+// EncoderBackend is what an element needs of its SRTP encoder: [NewEncoder] with
+// our own crypto, or [NewStandardEncoder].
 type EncoderBackend interface {
 	NewSink(template, name string, k Kind) *gst.Pad
 	ReleaseSink(*gst.Pad)
@@ -25,8 +25,8 @@ type EncoderBackend interface {
 	Close()
 }
 
-// DecoderBackend is what an element needs of its SRTP decoder: a [Decoder], or the
-// standard srtpdec behind one.
+// DecoderBackend is what an element needs of its SRTP decoder: [NewDecoder] with
+// our own crypto, or [NewStandardDecoder].
 type DecoderBackend interface {
 	SetKeys(p crypto.Policy, keyAndSalt []byte, fresh bool) error
 	ClearKeys()
@@ -37,6 +37,7 @@ type DecoderBackend interface {
 	Close()
 }
 
+// Both backends are the same two types.
 var (
 	_ EncoderBackend = (*Encoder)(nil)
 	_ DecoderBackend = (*Decoder)(nil)

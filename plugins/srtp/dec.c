@@ -5,6 +5,7 @@
 // goes nowhere.
 #include "engine.h"
 #include "demux.h"
+#include "std.h"
 #include "_cgo_export.h"
 
 // A source pad, under the sink pad's stream lock.
@@ -24,6 +25,11 @@ struct EwDec_ {
   gint keys;
   gint64 warned;
   guint64 counts[EW_N_COUNTS];
+  GstElement *child; // the standard srtpdec, referenced; NULL: our own
+  gulong asks; // its request-key signal
+  GMutex key_lock;
+  GstCaps *child_key; // under key_lock
+  EwStdWay ways[2];
   gint draining; // the streaming thread waits for the DTLS side
 
   // Under the sink pad's stream lock. The events are kept here too, since GStreamer
@@ -43,6 +49,8 @@ static void dec_unref(gpointer data) {
   gst_clear_event(&d->stream_start);
   gst_clear_event(&d->segment);
   gst_clear_caps(&d->caps);
+  gst_clear_caps(&d->child_key);
+  g_mutex_clear(&d->key_lock);
   g_free(d);
 }
 
@@ -285,6 +293,76 @@ static GstFlowReturn push_lists(EwDec *d, GstBufferList **lists) {
   return ret;
 }
 
+// The standard element
+
+static GstFlowReturn child_back(gpointer owner, guint kind, GstBuffer *b) {
+  EwDec *d = owner;
+  guint64 count[2] = {0}, bytes[2] = {0};
+  count[kind] = 1;
+  bytes[kind] = gst_buffer_get_size(b);
+  count_packets(d, count, bytes);
+  ewSrtpAlive(d->handle);
+  return push(d, kind, b);
+}
+
+static GstFlowReturn child_push(EwDec *d, GstBuffer *b, guint kind) {
+  guint8 head[12] = {0};
+  gst_buffer_extract(b, 0, head, sizeof head);
+  guint why = ew_packet_check(head, gst_buffer_get_size(b), kind);
+  if (why != 0) {
+    drop(d, why);
+    return GST_FLOW_OK;
+  }
+  // It writes to memory that is not its own (before 1.26), and gets lists wrong:
+  // it is given single buffers of its own.
+  return ew_std_push(&d->ways[kind], kind == EW_KIND_RTP ? "application/x-srtp" : "application/x-srtcp",
+      gst_buffer_copy_deep(b));
+}
+
+static GstCaps *give_key(GstElement *child, guint ssrc, gpointer data) {
+  EwDec *d = data;
+  (void)child;
+  (void)ssrc;
+  g_mutex_lock(&d->key_lock);
+  GstCaps *caps = d->child_key != NULL ? gst_caps_ref(d->child_key) : NULL;
+  g_mutex_unlock(&d->key_lock);
+  return caps;
+}
+
+void ew_dec_use_child(EwDec *d, gpointer child) {
+  d->child = gst_object_ref(child);
+  d->asks = g_signal_connect(child, "request-key", G_CALLBACK(give_key), d);
+  ew_std_open(&d->ways[EW_KIND_RTP], child, "rtp_sink", "rtp_src", FALSE, child_back, d, EW_KIND_RTP);
+  ew_std_open(&d->ways[EW_KIND_RTCP], child, "rtcp_sink", "rtcp_src", FALSE, child_back, d, EW_KIND_RTCP);
+}
+
+void ew_dec_child_key(EwDec *d, const guint8 *key, gsize size, const char *rtp_cipher, const char *rtp_auth,
+    const char *rtcp_cipher, const char *rtcp_auth) {
+  GstBuffer *b = gst_buffer_new_allocate(NULL, size, NULL);
+  gst_buffer_fill(b, 0, key, size);
+  GstCaps *caps = gst_caps_new_simple("application/x-srtp", "srtp-key", GST_TYPE_BUFFER, b, "srtp-cipher", G_TYPE_STRING,
+      rtp_cipher, "srtp-auth", G_TYPE_STRING, rtp_auth, "srtcp-cipher", G_TYPE_STRING, rtcp_cipher, "srtcp-auth",
+      G_TYPE_STRING, rtcp_auth, NULL);
+  gst_buffer_unref(b);
+  g_mutex_lock(&d->key_lock);
+  gst_caps_replace(&d->child_key, caps);
+  g_mutex_unlock(&d->key_lock);
+  gst_caps_unref(caps);
+  g_signal_emit_by_name(d->child, "clear-keys");
+}
+
+// Gives the batch to the standard element, packet by packet.
+static GstFlowReturn batch_to_child(EwDec *d, Batch *b, GstBuffer **in) {
+  GstFlowReturn ret = GST_FLOW_OK;
+  for (guint i = 0; i < b->n; i++) {
+    ew_work_close(&b->work[i]);
+    if (ret == GST_FLOW_OK)
+      ret = child_push(d, in[b->at[i]], b->packets[i].kind);
+  }
+  b->n = 0;
+  return ret;
+}
+
 // Sends what was held, now that there is a key.
 static GstFlowReturn flush_held(EwDec *d) {
   GstFlowReturn ret = GST_FLOW_OK;
@@ -300,11 +378,15 @@ static GstFlowReturn flush_held(EwDec *d) {
       sort(d, &b, in[n], n);
       n++;
     }
-    gboolean ok = open_batch(d, keys, &b, in, out, kinds);
+    gboolean ok = TRUE;
+    if (d->child != NULL && keys == EW_KEYS_SET)
+      ret = batch_to_child(d, &b, in);
+    else
+      ok = open_batch(d, keys, &b, in, out, kinds);
     ew_collect(NULL, in, out, kinds, n, lists);
-    ret = push_lists(d, lists);
-    if (!ok)
-      ret = GST_FLOW_ERROR;
+    GstFlowReturn pushed = push_lists(d, lists);
+    if (ret == GST_FLOW_OK)
+      ret = ok ? pushed : GST_FLOW_ERROR;
   }
   ew_held_clear(&d->held, d->counts);
   return ret;
@@ -329,6 +411,8 @@ static GstFlowReturn take_batch(EwDec *d, Batch *b, GstBuffer **in, GstBuffer **
     return hold(d, b, in);
   if (G_UNLIKELY(d->held.buffers.length > 0))
     ret = flush_held(d);
+  if (ret == GST_FLOW_OK && G_UNLIKELY(d->child != NULL && keys == EW_KEYS_SET))
+    return batch_to_child(d, b, in);
   if (ret == GST_FLOW_OK)
     return open_batch(d, keys, b, in, out, kinds) ? GST_FLOW_OK : GST_FLOW_ERROR;
   for (guint i = 0; i < b->n; i++)
@@ -466,6 +550,7 @@ EwDec *ew_dec_new(gpointer element, gpointer sink, gpointer rtp, gpointer rtcp, 
   d->held.max_packets = max_packets;
   d->held.max_bytes = max_bytes;
   d->group = gst_util_group_id_next();
+  g_mutex_init(&d->key_lock);
   d->out[EW_KIND_RTP] = (Out){.pad = rtp, .suffix = "rtp", .caps_name = "application/x-rtp"};
   d->out[EW_KIND_RTCP] = (Out){.pad = rtcp, .suffix = "rtcp", .caps_name = "application/x-rtcp"};
   gst_pad_set_chain_function_full(sink, chain, d, dec_unref);
@@ -474,7 +559,15 @@ EwDec *ew_dec_new(gpointer element, gpointer sink, gpointer rtp, gpointer rtcp, 
   return d;
 }
 
-void ew_dec_free(EwDec *d) { dec_unref(d); }
+void ew_dec_free(EwDec *d) {
+  for (guint i = 0; i < 2; i++)
+    ew_std_close(&d->ways[i], d->child);
+  if (d->child != NULL)
+    g_signal_handler_disconnect(d->child, d->asks);
+  ew_std_take_off(d->child);
+  gst_clear_object(&d->child);
+  dec_unref(d);
+}
 
 void ew_dec_set_keys(EwDec *d, int keys) {
   __atomic_store_n(&d->keys, keys, __ATOMIC_SEQ_CST);
@@ -508,6 +601,7 @@ void ew_dec_reset(EwDec *d) {
   for (guint i = 0; i < 2; i++) {
     d->out[i].stream_started = d->out[i].caps_sent = d->out[i].segment_sent = FALSE;
     d->out[i].last = GST_FLOW_OK;
+    ew_std_restart(&d->ways[i]);
   }
   GST_PAD_STREAM_UNLOCK(d->sink);
 }

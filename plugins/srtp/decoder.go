@@ -10,6 +10,7 @@ import "C"
 import (
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 	crypto "github.com/gst-edgewire/gst-edgewire/pkg/srtp"
@@ -54,6 +55,7 @@ type Decoder struct {
 	// Lock order: keyMu, then mu. keyMu orders changes of keys; it may be held
 	// while held media is pushed, and no pad function takes it.
 	keyMu  sync.Mutex
+	child  unsafe.Pointer // the standard srtpdec, nil for our own
 	mu     sync.Mutex
 	ring   keyring
 	closed atomic.Bool
@@ -89,6 +91,9 @@ func (d *Decoder) SetKeys(p crypto.Policy, keyAndSalt []byte, fresh bool) error 
 	d.mu.Unlock()
 	if err != nil {
 		return err
+	}
+	if d.child != nil {
+		d.setStandardKey(p, keyAndSalt)
 	}
 	C.ew_dec_set_keys(d.c, C.EW_KEYS_SET)
 	return nil
@@ -146,17 +151,21 @@ func (d *Decoder) Close() {
 
 // unprotect runs on the streaming thread, once for a buffer or up to 64 of a list.
 func (d *Decoder) unprotect(packets []C.EwPacket) {
+	if d.open(packets) && d.o.Alive != nil {
+		d.o.Alive()
+	}
+}
+
+// open reports whether any packet has authenticated.
+func (d *Decoder) open(packets []C.EwPacket) (some bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	alive := false
 	for i := range packets {
 		p := &packets[i]
 		in, out := bytesOf(p)
 		n, err := d.ring.open(out, in, p.kind == C.EW_KIND_RTCP)
-		alive = alive || err == nil
 		setResult(p, n, err)
+		some = some || err == nil
 	}
-	if alive && d.o.Alive != nil {
-		d.o.Alive()
-	}
+	return some
 }

@@ -14,6 +14,7 @@ static EwEnc *enc_ref(EwEnc *e) {
 static void enc_unref(EwEnc *e) {
   if (!g_atomic_int_dec_and_test(&e->refs))
     return;
+  gst_clear_object(&e->child);
   g_mutex_clear(&e->lock);
   g_cond_clear(&e->cond);
   g_free(e);
@@ -34,6 +35,8 @@ void ew_sink_unref(gpointer data) {
   gst_clear_event(&s->segment);
   gst_clear_caps(&s->caps);
   ew_held_clear(&s->held, s->enc->counts);
+  for (guint i = 0; i < 2; i++)
+    ew_std_close(&s->ways[i], s->enc->child);
   enc_unref(s->enc);
   g_free(s);
 }
@@ -64,6 +67,7 @@ void ew_enc_free(EwEnc *e) {
   e->sinks = NULL;
   g_mutex_unlock(&e->lock);
   g_list_free_full(sinks, drop_sink);
+  ew_std_take_off(e->child);
   enc_unref(e);
 }
 
@@ -150,6 +154,52 @@ static gboolean protect_all(EwSink *s, int keys, GstBufferList *list, GstBuffer 
   return ok;
 }
 
+// The standard element
+
+static GstFlowReturn child_back(gpointer owner, guint kind, GstBuffer *buffer) {
+  EwSink *s = owner;
+  EwEnc *e = s->enc;
+  ew_count(e->counts, kind == EW_KIND_RTP ? EW_COUNT_RTP_PACKETS : EW_COUNT_RTCP_PACKETS, 1);
+  GST_PAD_STREAM_LOCK(e->src);
+  GstFlowReturn ret = ew_enc_out_push(e, s, buffer);
+  GST_PAD_STREAM_UNLOCK(e->src);
+  return ret;
+}
+
+static GstFlowReturn child_push(EwSink *s, GstBuffer *b) {
+  EwEnc *e = s->enc;
+  guint8 head[12] = {0};
+  gsize size = gst_buffer_get_size(b);
+  gst_buffer_extract(b, 0, head, sizeof head);
+  guint kind = s->kind == EW_KIND_RTCP || ew_is_rtcp(head[1]) ? EW_KIND_RTCP : EW_KIND_RTP;
+  guint why = ew_packet_check(head, size, kind);
+  EwStdWay *w = &s->ways[kind];
+  if (why == 0 && w->inner == NULL) {
+    gchar *sink = g_strdup_printf(kind == EW_KIND_RTP ? "rtp_sink_%u" : "rtcp_sink_%u", (guint)s->id);
+    gchar *src = g_strdup_printf(kind == EW_KIND_RTP ? "rtp_src_%u" : "rtcp_src_%u", (guint)s->id);
+    if (!ew_std_open(w, e->child, sink, src, TRUE, child_back, s, kind))
+      why = EW_COUNT_FAILED;
+    g_free(sink);
+    g_free(src);
+  }
+  if (why != 0) {
+    gst_buffer_unref(b);
+    ew_count(e->counts, why, 1);
+    ew_warn_drop(e->cat, s->pad, &e->warned, why);
+    return GST_FLOW_OK;
+  }
+  ew_count(e->counts, kind == EW_KIND_RTP ? EW_COUNT_RTP_BYTES : EW_COUNT_RTCP_BYTES, size);
+  return ew_std_push(w, kind == EW_KIND_RTP ? "application/x-rtp" : "application/x-rtcp", b);
+}
+
+void ew_enc_use_child(EwEnc *e, gpointer child) {
+  e->child = gst_object_ref(child);
+  // Without one it does not start; it gets no packet before it gets a key of ours.
+  g_object_set(child, "random-key", TRUE, NULL);
+}
+
+static gboolean through_child(EwEnc *e, int keys) { return e->child != NULL && keys == EW_KEYS_SET; }
+
 // Sends what was held, in order; the source pad's stream lock is held.
 void ew_enc_flush_held(EwEnc *e, EwSink *s, GstFlowReturn *ret) {
   int keys = g_atomic_int_get(&e->keys);
@@ -159,10 +209,21 @@ void ew_enc_flush_held(EwEnc *e, EwSink *s, GstFlowReturn *ret) {
     guint n = 0;
     while (n < EW_BATCH && (b = ew_held_pop(&s->held)) != NULL)
       in[n++] = b;
-    gboolean ok = protect_all(s, keys, NULL, in, n, &list);
-    GstFlowReturn r = list != NULL ? ew_enc_out_push_list(e, s, list) : GST_FLOW_OK;
-    if (!ok)
-      r = GST_FLOW_ERROR;
+    GstFlowReturn r = GST_FLOW_OK;
+    if (through_child(e, keys)) {
+      for (guint i = 0; i < n; i++) {
+        if (r == GST_FLOW_OK)
+          r = child_push(s, in[i]);
+        else
+          gst_buffer_unref(in[i]);
+      }
+    } else {
+      gboolean ok = protect_all(s, keys, NULL, in, n, &list);
+      if (list != NULL)
+        r = ew_enc_out_push_list(e, s, list);
+      if (!ok)
+        r = GST_FLOW_ERROR;
+    }
     if (r != GST_FLOW_OK) {
       *ret = r;
       ew_held_clear(&s->held, e->counts);
@@ -208,6 +269,8 @@ static GstFlowReturn chain(GstPad *pad, GstObject *parent, GstBuffer *buffer) {
   }
   if (G_UNLIKELY(must_hold(s)))
     return hold(s, &buffer, 1);
+  if (G_UNLIKELY(through_child(e, g_atomic_int_get(&e->keys))))
+    return child_push(s, buffer);
   if (g_atomic_int_get(&e->keys) == EW_KEYS_SET) {
     GstBuffer *out;
     gboolean ok = protect(s, &buffer, 1, &out);
@@ -245,15 +308,24 @@ static GstFlowReturn chain_list(GstPad *pad, GstObject *parent, GstBufferList *l
   }
   if (n > EW_BATCH)
     in = g_new(GstBuffer *, n);
-  gboolean holds = must_hold(s);
+  gboolean holds = must_hold(s), child = through_child(e, g_atomic_int_get(&e->keys));
   for (i = 0; i < n; i++) {
     in[i] = gst_buffer_list_get(list, i);
-    if (G_UNLIKELY(holds))
+    if (G_UNLIKELY(holds || child))
       gst_buffer_ref(in[i]);
   }
   if (G_UNLIKELY(holds)) {
     gst_buffer_list_unref(list);
     ret = hold(s, in, n);
+  } else if (child) {
+    gst_buffer_list_unref(list);
+    ret = GST_FLOW_OK;
+    for (i = 0; i < n; i++) {
+      if (ret == GST_FLOW_OK)
+        ret = child_push(s, in[i]);
+      else
+        gst_buffer_unref(in[i]);
+    }
   } else {
     ok = protect_all(s, g_atomic_int_get(&e->keys), list, in, n, &out);
     ret = ok ? GST_FLOW_OK : GST_FLOW_ERROR;
@@ -390,6 +462,8 @@ void ew_enc_reset(EwEnc *e) {
     ew_held_clear(&s->held, e->counts);
     s->eos_held = FALSE;
     s->fresh = TRUE;
+    for (guint i = 0; i < 2; i++)
+      ew_std_restart(&s->ways[i]);
     g_mutex_lock(&e->lock);
     s->eos = s->in_flush = FALSE;
     g_mutex_unlock(&e->lock);

@@ -63,6 +63,7 @@ type Encoder struct {
 	keyMu  sync.Mutex
 	policy crypto.Policy
 	key    []byte
+	child  unsafe.Pointer // the standard srtpenc, nil for our own
 
 	// mu is read-locked while packets are protected, so that a new sender takes
 	// over where the old one is.
@@ -122,6 +123,9 @@ func (enc *Encoder) SetKeys(p crypto.Policy, keyAndSalt []byte, fresh bool) erro
 	})
 	if err != nil {
 		return err
+	}
+	if enc.child != nil {
+		setStandardKey(enc.child, p, keyAndSalt, enc.o)
 	}
 	if p == enc.policy && subtle.ConstantTimeCompare(keyAndSalt, enc.key) == 1 {
 		fresh = false

@@ -5,7 +5,7 @@
 #ifndef EW_SRTP_ENCPRIV_H
 #define EW_SRTP_ENCPRIV_H
 
-#include "engine.h"
+#include "std.h"
 
 typedef struct EwSink_ EwSink;
 
@@ -24,6 +24,7 @@ struct EwSink_ {
   GstSegment seg; // of segment
   GstCaps *caps; // what its packets are on the source pad
   gboolean fresh; // one of these is new
+  EwStdWay ways[2]; // by the kind of a packet; used by whoever gives packets on
 
   // Under EwEnc.lock.
   gboolean eos, gone;
@@ -38,6 +39,7 @@ struct EwEnc_ {
   GstPad *src; // these two are used from pad functions and running threads of the element only
   GstDebugCategory *cat;
   uintptr_t handle;
+  GstElement *child; // the standard srtpenc, referenced; NULL: our own
   gint keys;
   gint flushes; // sink pads between flush-start and flush-stop
   gint sync;

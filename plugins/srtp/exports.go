@@ -90,6 +90,20 @@ func ewSrtpAllEOS(h C.uintptr_t) {
 	enc.allEOS()
 }
 
+//export ewSrtpAlive
+func ewSrtpAlive(h C.uintptr_t) {
+	d, _ := gst.HandleValue(uintptr(h)).(*Decoder)
+	if d == nil || d.o.Alive == nil {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			d.e.Panicked("receiving SRTP", v)
+		}
+	}()
+	d.o.Alive()
+}
+
 // ewSrtpDTLS answers GST_FLOW_CUSTOM_SUCCESS if nobody takes DTLS.
 //
 //export ewSrtpDTLS

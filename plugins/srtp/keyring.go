@@ -121,7 +121,7 @@ func (k *keyring) openAmong(dst, pkt []byte, rtcp bool) (int, error) {
 			}
 			return n, nil
 		}
-		if why == nil || errors.Is(why, crypto.ErrAuth) {
+		if why == nil || i < k.newest && errors.Is(why, crypto.ErrAuth) {
 			why = err
 		}
 		// A replay to one receiver of a key must not be tried with the other.

@@ -9,9 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 	"github.com/gst-edgewire/gst-edgewire/internal/gst/gsttest"
@@ -49,20 +49,25 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "FAIL: %d warnings or criticals of GLib and GStreamer, see above\n", n)
 		code = 1
 	}
+	if code == 0 && made.Load() != ended.Load() {
+		fmt.Fprintf(os.Stderr, "FAIL: %d of %d elements leak\n", made.Load()-ended.Load(), made.Load())
+		code = 1
+	}
 	os.RemoveAll(dir)
 	os.Exit(code)
 }
 
 var (
-	testLog   = gst.NewCategory("ewsrtptest", "tests of the SRTP engine")
-	instances sync.Map // unsafe.Pointer of the element → instance
+	testLog     = gst.NewCategory("ewsrtptest", "tests of the SRTP engine")
+	made, ended atomic.Int32 // instances
+	instances   sync.Map     // unsafe.Pointer of the element → instance
 )
 
 // encBin and decBin are dtlssrtpenc and dtlssrtpdec without DTLS.
 type encBin struct {
 	*gst.Element
-	enc    EncoderBackend
-	engine *Encoder // nil behind the standard elements
+	enc EncoderBackend
+	src *gst.Pad
 }
 
 var srcAny = gst.PadTemplate{Name: "src", Direction: gst.PadSrc, Presence: gst.PadAlways, Caps: "ANY"}
@@ -75,10 +80,10 @@ var encClass = &gst.Class{
 	Proto: (*encBin)(nil),
 	New: func(e *gst.Element) any {
 		b := &encBin{Element: e}
-		src := e.NewPad("src", "", gst.PadFuncs{})
-		b.engine = NewEncoder(e, src, EncoderOptions{Log: testLog})
-		b.enc = b.engine
-		e.AddPad(src)
+		b.src = e.NewPad("src", "", gst.PadFuncs{})
+		b.enc = NewEncoder(e, b.src, EncoderOptions{Log: testLog})
+		e.AddPad(b.src)
+		made.Add(1)
 		instances.Store(e.Pointer(), b)
 		return b
 	},
@@ -107,12 +112,13 @@ func (b *encBin) ChangeState(t gst.StateChange) gst.StateChangeReturn {
 	return ret
 }
 
-func (b *encBin) Finalize() { b.enc.Close() }
+func (b *encBin) Finalize() { b.enc.Close(); ended.Add(1) }
 
 type decBin struct {
 	*gst.Element
-	dec    DecoderBackend
-	engine *Decoder
+	dec                   DecoderBackend
+	sink, rtpPad, rtcpPad *gst.Pad
+	alive                 atomic.Int32
 
 	mu     sync.Mutex
 	dtls   [][]byte
@@ -129,17 +135,49 @@ var decClass = &gst.Class{
 	Proto: (*decBin)(nil),
 	New: func(e *gst.Element) any {
 		b := &decBin{Element: e}
-		sink := e.NewPad("sink", "", gst.PadFuncs{})
-		rtp := e.NewPad("rtp_src", "", gst.PadFuncs{})
-		rtcp := e.NewPad("rtcp_src", "", gst.PadFuncs{})
-		b.engine = NewDecoder(e, sink, rtp, rtcp, DecoderOptions{Log: testLog, DTLS: b.receive})
-		b.dec = b.engine
-		e.AddPad(sink)
-		e.AddPad(rtp)
-		e.AddPad(rtcp)
+		b.sink = e.NewPad("sink", "", gst.PadFuncs{})
+		b.rtpPad, b.rtcpPad = e.NewPad("rtp_src", "", gst.PadFuncs{}), e.NewPad("rtcp_src", "", gst.PadFuncs{})
+		b.dec = NewDecoder(e, b.sink, b.rtpPad, b.rtcpPad, b.options())
+		for _, p := range []*gst.Pad{b.sink, b.rtpPad, b.rtcpPad} {
+			e.AddPad(p)
+		}
+		made.Add(1)
 		instances.Store(e.Pointer(), b)
 		return b
 	},
+}
+
+func (b *decBin) options() DecoderOptions {
+	return DecoderOptions{Log: testLog, DTLS: b.receive, Alive: func() { b.alive.Add(1) }}
+}
+
+// standard changes the backend, there or back, as srtp-backend does.
+func (b *decBin) standard(t testing.TB, on bool) {
+	t.Helper()
+	old := b.dec
+	b.dec = NewDecoder(b.Element, b.sink, b.rtpPad, b.rtcpPad, b.options())
+	if on {
+		b.dec.Close()
+		var err error
+		if b.dec, err = NewStandardDecoder(b.Element, b.sink, b.rtpPad, b.rtcpPad, b.options()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old.Close()
+}
+
+func (b *encBin) standard(t testing.TB, on bool) {
+	t.Helper()
+	old := b.enc
+	b.enc = NewEncoder(b.Element, b.src, EncoderOptions{Log: testLog})
+	if on {
+		b.enc.Close()
+		var err error
+		if b.enc, err = NewStandardEncoder(b.Element, b.src, EncoderOptions{Log: testLog}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old.Close()
 }
 
 func (b *decBin) receive(d []byte) gst.FlowReturn {
@@ -161,7 +199,7 @@ func (b *decBin) ChangeState(t gst.StateChange) gst.StateChangeReturn {
 	return ret
 }
 
-func (b *decBin) Finalize() { b.dec.Close() }
+func (b *decBin) Finalize() { b.dec.Close(); ended.Add(1) }
 
 // Ends of a test.
 
@@ -287,7 +325,9 @@ func rtcp(ssrc uint32, n int) []byte {
 	return p
 }
 
-func keyFor(p crypto.Policy, n byte) []byte { return bytes.Repeat([]byte{n, 0x5a, n + 1}, 16)[:p.KeySize()] }
+func keyFor(p crypto.Policy, n byte) []byte {
+	return bytes.Repeat([]byte{n, 0x5a, n + 1}, 16)[:p.KeySize()]
+}
 
 var (
 	cm80   = crypto.AES128CMHMACSHA1_80.Policy()
@@ -325,5 +365,3 @@ func wantPackets(t testing.TB, what string, got []padtest.Packet, want ...[]byte
 }
 
 const rtpCaps = "application/x-rtp,media=audio,clock-rate=48000,payload=96"
-
-var _ unsafe.Pointer

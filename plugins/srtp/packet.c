@@ -66,7 +66,8 @@ void ew_held_clear(EwHeld *h, guint64 *counts) {
 guint ew_packet_check(const guint8 *data, gsize size, guint kind) {
   if (size < (kind == EW_KIND_RTCP ? 8 : 12) || data[0] >> 6 != 2)
     return EW_COUNT_MALFORMED;
-  return 0;
+  // What is no RTCP by its type would not be taken for it at the other end.
+  return kind == EW_KIND_RTCP && !ew_is_rtcp(data[1]) ? EW_COUNT_MALFORMED : 0;
 }
 
 // The only memory of a buffer that nobody else can see.

@@ -11,7 +11,7 @@ from dtls import ours_only
 
 # What ours have beyond the C plugin of GStreamer 1.22. Two of them are newer GStreamer's: version, dtls-version.
 DTLS_ENC = {"srtp-profiles", "mtu", "retransmit-initial", "retransmit-max", "handshake-timeout", "peer-timeout", "stats"}
-DTLS_DEC = {"peer-fingerprint", "ca-file", "verify", "eos-on-close", "stats"}
+DTLS_DEC = {"peer-fingerprint", "peer-name", "ca-file", "verify", "eos-on-close", "stats"}
 MORE_PROPERTIES = {
     "dtlsenc": DTLS_ENC | {"version"},
     "dtlsdec": DTLS_DEC | {"version"},
@@ -24,8 +24,10 @@ MORE_SIGNALS = {"dtlsdec": {"accept-peer-certificate"}, "dtlssrtpdec": {"accept-
 # (element, property, field): (theirs, ours), and why.
 DIFFERENT = {
     # The profiles of RFC 7714 need values of their own.
-    ("dtlsenc", "srtp-cipher", "maximum"): (1, 5),
-    ("dtlsdec", "srtp-cipher", "maximum"): (1, 5),
+    ("dtlsenc", "srtp-cipher", "maximum"): (1, 4),
+    ("dtlsdec", "srtp-cipher", "maximum"): (1, 4),
+    # The C plugin says GstCaps by mistake, and gives a GstBuffer.
+    ("dtlsdec", "decoder-key", "type"): ("GstCaps", "GstBuffer"),
 }
 
 # Compared for each property; the blurb is our own text.

@@ -122,6 +122,19 @@ class Hosts(unittest.TestCase):
             self.assertIn("this process is a Go program", out.stdout)
 
 
+class GoDTLS(unittest.TestCase):
+    def test_go_program_whose_dtls_elements_are_ours(self):
+        with tempfile.TemporaryDirectory() as d:
+            exe = os.path.join(d, "dtls")
+            subprocess.check_call(["go", "build", "-buildvcs=false", "-o", exe, "./dtls"], cwd=ROOT / "examples" / "go")
+            env = dict(ewtest.clean_env(GST_REGISTRY=os.path.join(d, "r.bin")))
+            del env["GST_PLUGIN_PATH"]  # the system's dtls plugin is there, and must not be taken
+            out = subprocess.run([exe, "2"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        self.assertEqual(out.returncode, 0, out.stdout)
+        for name in ("red", "blue"):
+            self.assertRegex(out.stdout, rf"{name} +DTLS 1.2, SRTP_AEAD_AES_256_GCM: [1-9]\d+ packets decrypted")
+
+
 def beside_librdkafka(order, conn_str, address):
     """The child process of test_python_beside_debians_librdkafka."""
     from ewtest import GLib, Gst, Pipeline, stats, wait_for

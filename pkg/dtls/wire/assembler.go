@@ -90,6 +90,7 @@ type assembler struct {
 	seq     uint16
 	length  int
 	most    int
+	strict  bool // only fragments that belong together make a message
 	pieces  []*piece
 	bytes   int
 	touched uint64
@@ -111,6 +112,7 @@ func (a *assembler) add(f fragment, datagram, record uint64) bool {
 	for _, p := range a.pieces {
 		if p.offset == f.offset && bytes.Equal(p.data, f.data) {
 			p.sight(s)
+			a.stale = a.stale || len(a.pieces) > 1 // it may be tied to another one now
 			return false
 		}
 	}
@@ -169,7 +171,7 @@ func (a *assembler) whole(parse parser) []*whole {
 		s.steps = searchLimit
 		s.been = make(map[uint64]struct{})
 		s.from(nil, nil)
-		if len(a.pieces) == 1 {
+		if len(a.pieces) == 1 || a.strict {
 			break
 		}
 	}

@@ -131,7 +131,10 @@ func (f *Front) In(datagram []byte) (reply []byte, hello *Hello, drop Reason, dr
 // fragment handles one ClientHello fragment.
 func (f *Front) fragment(recordSeq uint64, frag fragment) (reply []byte, hello *Hello, drop Reason, dropped bool) {
 	if frag.offset > 0 {
-		return nil, f.later(recordSeq, frag, &drop, &dropped), drop, dropped
+		if hello, known := f.later(recordSeq, frag); known {
+			return nil, hello, 0, false
+		}
+		return nil, nil, DropSpoofed, true
 	}
 	h, _, ok := parseHelloStart(frag.data)
 	if !ok {
@@ -151,8 +154,7 @@ func (f *Front) fragment(recordSeq uint64, frag fragment) (reply []byte, hello *
 		}
 		return nil, hello, 0, false
 	}
-	slot := f.slot(&h, frag)
-	return nil, f.add(slot, recordSeq, frag, &drop, &dropped), drop, dropped
+	return nil, f.add(f.slot(&h, frag), recordSeq, frag), 0, false
 }
 
 // cookie covers what is at the start of every ClientHello of a client, so it
@@ -188,6 +190,9 @@ func (f *Front) slot(h *clientHello, frag fragment) *helloSlot {
 		seq: frag.seq, length: frag.length,
 		pool: newAssembler(msgClientHello, frag.seq, frag.length, helloFragments),
 	}
+	// Nothing in a ClientHello is signed, and clients send its fragments in
+	// records one after another.
+	slot.pool.strict = true
 	copy(slot.random[:], h.random)
 	if len(f.slots) == helloSlots {
 		copy(f.slots, f.slots[1:])
@@ -200,27 +205,22 @@ func (f *Front) slot(h *clientHello, frag fragment) *helloSlot {
 
 // later handles a fragment that is not the first of its message: it counts
 // only beside a first one whose cookie was valid.
-func (f *Front) later(recordSeq uint64, frag fragment, drop *Reason, dropped *bool) *Hello {
-	known := false
+func (f *Front) later(recordSeq uint64, frag fragment) (hello *Hello, known bool) {
 	for _, slot := range f.slots {
 		if slot.seq != frag.seq || slot.length != frag.length {
 			continue
 		}
 		known = true
-		if hello := f.add(slot, recordSeq, frag, drop, dropped); hello != nil {
-			return hello
+		if hello = f.add(slot, recordSeq, frag); hello != nil {
+			break
 		}
 	}
-	if !known {
-		*drop, *dropped = DropSpoofed, true
-	}
-	return nil
+	return hello, known
 }
 
-func (f *Front) add(slot *helloSlot, recordSeq uint64, frag fragment, drop *Reason, dropped *bool) *Hello {
-	if !slot.pool.add(frag, f.stamp, recordSeq) {
-		return nil // it is there already
-	}
+// add puts a fragment to its slot; the result is the ClientHello once whole.
+func (f *Front) add(slot *helloSlot, recordSeq uint64, frag fragment) *Hello {
+	slot.pool.add(frag, f.stamp, recordSeq)
 	for _, whole := range slot.pool.whole(parseHelloAny) {
 		hello := newHello(whole.body())
 		if !bytes.Equal(hello.Random[:], slot.random[:]) {
@@ -233,9 +233,6 @@ func (f *Front) add(slot *helloSlot, recordSeq uint64, frag fragment, drop *Reas
 			}
 		}
 		return hello
-	}
-	if slot.pool.covered() {
-		*drop, *dropped = DropMalformed, true
 	}
 	return nil
 }

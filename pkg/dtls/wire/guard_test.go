@@ -24,8 +24,8 @@ func TestHandshake(t *testing.T) {
 							t.Fatalf("%v; client: %s; server: %s", err, r.clientGuard.Hint(), r.serverGuard.Hint())
 						}
 						r.exchange(t)
-						if loss == 0 && r.drops != ([2][Reasons]int{}) {
-							t.Errorf("a quiet handshake dropped %v", r.drops)
+						if loss == 0 && r.dropped() != ([2][Reasons]int{}) {
+							t.Errorf("a quiet handshake dropped %v", r.dropped())
 						}
 					})
 				}

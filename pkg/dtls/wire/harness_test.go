@@ -194,7 +194,16 @@ type result struct {
 	client, server           *dtls.Conn
 	clientGuard, serverGuard *Guard
 	front                    *Front
-	drops                    [2][Reasons]int
+
+	mu    sync.Mutex
+	drops [2][Reasons]int
+}
+
+// dropped is what the Guards of client and server dropped, by reason.
+func (r *result) dropped() [2][Reasons]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.drops
 }
 
 // setCookie makes a pion server take the cookie that Front gave out.
@@ -215,10 +224,9 @@ func (s setup) run(t testing.TB, timeout time.Duration) (*result, error) {
 	}
 	certificate := certificateFor(t, s.cert)
 	client, server := newPipe(), newPipe()
-	var mu sync.Mutex // drops
 	count := func(side int, drops []Reason) {
-		mu.Lock()
-		defer mu.Unlock()
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		for _, d := range drops {
 			r.drops[side][d]++
 		}
@@ -239,19 +247,20 @@ func (s setup) run(t testing.TB, timeout time.Duration) (*result, error) {
 	}
 	client.send = func(d []byte) { toServer.send(r.clientGuard.Out(d)) }
 
-	config := &dtls.Config{
-		Certificates: []tls.Certificate{certificate}, InsecureSkipVerify: true,
-		MTU: s.mtu, FlightInterval: 30 * time.Millisecond, InsecureSkipVerifyHello: s.noFront,
-	}
-	serverConfig := *config
+	auth := dtls.NoClientCert
 	if s.clientAuth {
-		serverConfig.ClientAuth = dtls.RequireAnyClientCert
+		auth = dtls.RequireAnyClientCert
 	}
 	var err error
-	if r.client, err = dtls.Client(client, client.LocalAddr(), config); err != nil {
+	r.client, err = dtls.ClientWithOptions(client, client.LocalAddr(), dtls.WithCertificates(certificate),
+		dtls.WithInsecureSkipVerify(true), dtls.WithMTU(s.mtu), dtls.WithFlightInterval(30*time.Millisecond))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if r.server, err = dtls.Server(server, server.LocalAddr(), &serverConfig); err != nil {
+	r.server, err = dtls.ServerWithOptions(server, server.LocalAddr(), dtls.WithCertificates(certificate),
+		dtls.WithMTU(s.mtu), dtls.WithFlightInterval(30*time.Millisecond),
+		dtls.WithClientAuth(auth), dtls.WithInsecureSkipVerifyHello(s.noFront))
+	if err != nil {
 		t.Fatal(err)
 	}
 	var hello *Hello

@@ -7,6 +7,8 @@ package dtlsside
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
@@ -18,9 +20,16 @@ import (
 // The debug categories of the C plugin that are not an element's.
 var (
 	connectionLog = gst.NewCategory("dtlsconnection", "DTLS connection")
-	_             = gst.NewCategory("dtlsagent", "DTLS agent")
-	_             = gst.NewCategory("dtlscertificate", "DTLS certificate")
+	agentLog      = gst.NewCategory("dtlsagent", "DTLS agent")
+	certLog       = gst.NewCategory("dtlscertificate", "DTLS certificate")
 )
+
+// RegisterCategories shows the plugin's debug categories to tools that list them.
+func RegisterCategories(element *gst.Category) {
+	for _, c := range []*gst.Category{element, connectionLog, agentLog, certLog} {
+		c.Register()
+	}
+}
 
 func init() {
 	dtls.SetLog(func(level int, text string) {
@@ -72,9 +81,15 @@ type side interface {
 	version() uint16
 }
 
-// Stats is the stats property of an encoder or a decoder; media adds what the
-// SRTP half of a bin knows.
-func stats(s side, media []gst.Field) gst.Structure {
+// Media is what the SRTP half of a bin knows for stats.
+type Media struct {
+	Sent, Received [2]uint64 // packets, bytes
+	Fields         []gst.Field
+}
+
+// stats is the property stats. Media counts in the totals; what both halves drop
+// for the same reason is one figure.
+func stats(s side, m Media) gst.Structure {
 	out := gst.Structure{Name: "application/x-dtls-stats"}
 	st, _ := s.stats()
 	out.Add("state", ConnectionState.Nick(gst.Enum(s.state())))
@@ -85,14 +100,26 @@ func stats(s side, media []gst.Field) gst.Structure {
 	out.Add("handshakes", st.Handshakes)
 	out.Add("handshake-duration", uint64(st.HandshakeDuration.Nanoseconds()))
 	out.Add("retransmissions", st.Retransmissions)
-	out.Add("dtls-packets-sent", st.PacketsSent)
-	out.Add("dtls-bytes-sent", st.BytesSent)
-	out.Add("dtls-packets-received", st.PacketsReceived)
-	out.Add("dtls-bytes-received", st.BytesReceived)
-	for r := wire.Reason(0); int(r) < wire.Reasons; r++ {
-		out.Add("dtls-dropped-"+r.String(), st.Dropped[r])
+	out.Add("packets-sent", st.PacketsSent+m.Sent[0])
+	out.Add("bytes-sent", st.BytesSent+m.Sent[1])
+	out.Add("packets-received", st.PacketsReceived+m.Received[0])
+	out.Add("bytes-received", st.BytesReceived+m.Received[1])
+	dropped := map[string]uint64{}
+	for _, f := range m.Fields {
+		n, isCount := f.Value.(uint64)
+		if reason, isDrop := strings.CutPrefix(f.Name, "dropped-"); isDrop && isCount {
+			dropped[reason] = n
+			continue
+		}
+		out.Fields = append(out.Fields, f)
 	}
-	out.Fields = append(out.Fields, media...)
+	for r := wire.Reason(0); int(r) < wire.Reasons; r++ {
+		out.Add("dropped-"+r.String(), st.Dropped[r]+dropped[r.String()])
+		delete(dropped, r.String())
+	}
+	for _, reason := range slices.Sorted(maps.Keys(dropped)) {
+		out.Add("dropped-"+reason, dropped[reason])
+	}
 	return out
 }
 

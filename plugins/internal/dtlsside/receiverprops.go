@@ -2,7 +2,10 @@
 
 package dtlsside
 
-import "github.com/gst-edgewire/gst-edgewire/internal/gst"
+import (
+	"github.com/gst-edgewire/gst-edgewire/internal/gst"
+	"github.com/gst-edgewire/gst-edgewire/pkg/dtls"
+)
 
 func receiverField[T, V any](of func(*T) *Receiver, f func(*receiverSettings) *V) (func(*T) V, func(*T, V)) {
 	return func(t *T) V {
@@ -20,7 +23,7 @@ func receiverField[T, V any](of func(*T) *Receiver, f func(*receiverSettings) *V
 
 // ReceiverProperties are the properties that dtlsdec and dtlssrtpdec share; see
 // SenderProperties for the arguments.
-func ReceiverProperties[T any](of func(*T) *Receiver, versionName string, media func(*T) []gst.Field) []gst.Property {
+func ReceiverProperties[T any](of func(*T) *Receiver, versionName string, media func(*T) Media) []gst.Property {
 	str := func(name, blurb string, flags gst.PropFlags, f func(*receiverSettings) *string) gst.Property {
 		get, set := receiverField(of, f)
 		return gst.StringProp(name, blurb, "", flags, get, set)
@@ -31,11 +34,11 @@ func ReceiverProperties[T any](of func(*T) *Receiver, versionName string, media 
 		str("connection-id", "Name of the connection: every encoder/decoder pair has the same, unique connection-id", 0,
 			func(s *receiverSettings) *string { return &s.id }),
 		gst.StringProp("pem", "X.509 certificate and its private key (ECDSA or RSA) in PEM. Reading gives the certificate alone; "+
-			"one is made when none is set", "", 0, func(t *T) string { return of(t).pem() },
+			"one is made when none is set", "", gst.DocShowDefault, func(t *T) string { return of(t).pem() },
 			func(t *T, s string) { of(t).setPEM(s) }),
 		gst.StringProp("peer-pem", "X.509 certificate of the peer, in PEM, once the handshake has brought it", "", 0,
 			func(t *T) string { return of(t).peer() }, nil),
-		gst.EnumProp("connection-state", "State of the connection now", ConnectionState, gst.Enum(1), 0,
+		gst.EnumProp("connection-state", "State of the connection now", ConnectionState, gst.Enum(dtls.StateNew), 0,
 			func(t *T) gst.Enum { return gst.Enum(of(t).state()) }, nil),
 		gst.UintProp(versionName, "Protocol version that was negotiated (0xFEFD is DTLS 1.2, 0 before the handshake)", 0, 65535, 0, 0,
 			func(t *T) uint32 { return uint32(of(t).version()) }, nil),
@@ -53,7 +56,7 @@ func ReceiverProperties[T any](of func(*T) *Receiver, versionName string, media 
 		gst.BoxedProp("stats", "Statistics of the connection: state, version, profile, peer's fingerprint, duration of the "+
 			"handshake (ns), retransmissions, packets and bytes each way, and what was dropped, by reason", gst.TypeStructure, 0,
 			func(t *T) gst.Structure {
-				var m []gst.Field
+				var m Media
 				if media != nil {
 					m = media(t)
 				}

@@ -4,6 +4,7 @@ package dtlsside
 
 import (
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
+	"github.com/gst-edgewire/gst-edgewire/pkg/dtls"
 )
 
 func senderField[T, V any](of func(*T) *Sender, f func(*senderSettings) *V) (func(*T) V, func(*T, V)) {
@@ -23,7 +24,7 @@ func senderField[T, V any](of func(*T) *Sender, f func(*senderSettings) *V) (fun
 // SenderProperties are the properties that dtlsenc and dtlssrtpenc share. of
 // finds the Sender of an instance; versionName is what the C plugin calls the
 // protocol version there; media gives the fields that the SRTP half adds to stats.
-func SenderProperties[T any](of func(*T) *Sender, versionName string, media func(*T) []gst.Field) []gst.Property {
+func SenderProperties[T any](of func(*T) *Sender, versionName string, media func(*T) Media) []gst.Property {
 	str := func(name, blurb, def string, f func(*senderSettings) *string) gst.Property {
 		get, set := senderField(of, f)
 		flags := gst.MutableReady
@@ -42,7 +43,7 @@ func SenderProperties[T any](of func(*T) *Sender, versionName string, media func
 			func(s *senderSettings) *string { return &s.id }),
 		gst.BoolProp("is-client", "Be the client, which begins the handshake; the peer must be the server (false)", false,
 			gst.MutableReady, getClient, setClient),
-		gst.EnumProp("connection-state", "State of the connection now", ConnectionState, gst.Enum(1), 0,
+		gst.EnumProp("connection-state", "State of the connection now", ConnectionState, gst.Enum(dtls.StateNew), 0,
 			func(t *T) gst.Enum { return gst.Enum(of(t).state()) }, nil),
 		gst.UintProp(versionName, "Protocol version that was negotiated (0xFEFD is DTLS 1.2, 0 before the handshake)", 0, 65535, 0, 0,
 			func(t *T) uint32 { return uint32(of(t).version()) }, nil),
@@ -62,7 +63,7 @@ func SenderProperties[T any](of func(*T) *Sender, versionName string, media func
 		gst.BoxedProp("stats", "Statistics of the connection: state, version, profile, peer's fingerprint, duration of the "+
 			"handshake (ns), retransmissions, packets and bytes each way, and what was dropped, by reason", gst.TypeStructure, 0,
 			func(t *T) gst.Structure {
-				var m []gst.Field
+				var m Media
 				if media != nil {
 					m = media(t)
 				}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the DTLS checks share. Import it before ewtest: it says which dtls plugin this process loads.
 
-EDGEWIRE_DTLS_PLUGINS is the folder that holds our libgstdtls.so (default: build/plugins/dtls of this
+EDGEWIRE_DTLS_PLUGINS is the folder that holds our libgstdtls.so (default: build/replace/dtls of this
 checkout), or the word "system": then the process loads the plugin of the system, and the checks that
 only ours can pass are skipped. A process holds one of the two, never both.
 """
@@ -12,7 +12,7 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-PLUGINS = os.environ.get("EDGEWIRE_DTLS_PLUGINS") or str(ROOT / "build" / "plugins" / "dtls")
+PLUGINS = os.environ.get("EDGEWIRE_DTLS_PLUGINS") or str(ROOT / "build" / "replace" / "dtls")
 OURS = PLUGINS != "system"
 NOWHERE = str(HERE / "no-plugins")
 
