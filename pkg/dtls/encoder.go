@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/srtp"
 )
 
@@ -30,7 +31,8 @@ type Encoder struct {
 	config       EncoderConfig
 	pending      [][]byte // written before the handshake was complete
 	pendingBytes int
-	sendError    error // of the last Send
+	sendError    error       // of the last Send
+	lonely       *time.Timer // ends the wait for a decoder after Start
 }
 
 func newEncoder(c *Connection, owner string, h EncoderHandler) *Encoder {
@@ -117,7 +119,38 @@ func (e *Encoder) Start(config EncoderConfig) error {
 	e.sendError = nil
 	e.calls.open()
 	c.begin()
+	if c.run == nil && config.HandshakeTimeout > 0 {
+		e.lonely = time.AfterFunc(config.HandshakeTimeout, e.lonelyTimeout)
+	}
 	return nil
+}
+
+// lonelyTimeout fails an encoder that no decoder has joined.
+func (e *Encoder) lonelyTimeout() {
+	c := e.c
+	defer safe.Recover("a DTLS timer", c.panicked)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !e.started || e.lonely == nil {
+		return
+	}
+	e.lonely = nil
+	c.setState(StateFailed)
+	err := &TimeoutError{What: fmt.Sprintf("no decoder with the connection-id %q came within %v, so there is no DTLS handshake: "+
+		"give this encoder's decoder the same connection-id, and start it", c.id, e.config.HandshakeTimeout)}
+	e.calls.post(func() {
+		if e.handler.Error != nil {
+			e.handler.Error(err)
+		}
+	})
+}
+
+// joined ends the wait for a decoder. c.mu is held.
+func (e *Encoder) joined() {
+	if e.lonely != nil {
+		e.lonely.Stop()
+		e.lonely = nil
+	}
 }
 
 // Write sends one record of application data. Before the handshake is complete
@@ -236,6 +269,7 @@ func (e *Encoder) Stop() {
 		return
 	}
 	e.started = false
+	e.joined()
 	e.takePending()
 	r := c.end()
 	c.mu.Unlock()

@@ -96,22 +96,23 @@ const (
 	LogTrace
 )
 
-var logHook atomic.Pointer[func(level int, text string)]
+type logSink struct {
+	enabled func(level int) bool
+	write   func(level int, text string)
+}
 
-// SetLog gives the package's log, and that of the handshake, to fn; nil drops
-// it (the default). No secret is ever in it. fn may be called from any
-// goroutine and must not call this package.
-func SetLog(fn func(level int, text string)) {
-	if fn == nil {
-		logHook.Store(nil)
-		return
-	}
-	logHook.Store(&fn)
+var logHook atomic.Pointer[logSink]
+
+// SetLog gives the package's log, and that of the handshake, to write, as far as
+// enabled says that somebody reads it; without it the log is dropped. No secret is
+// ever in it. Both may be called from any goroutine and must not call this package.
+func SetLog(enabled func(level int) bool, write func(level int, text string)) {
+	logHook.Store(&logSink{enabled, write})
 }
 
 func logf(level int, format string, args ...any) {
-	if fn := logHook.Load(); fn != nil {
-		(*fn)(level, fmt.Sprintf(format, args...))
+	if s := logHook.Load(); s != nil && s.enabled(level) {
+		s.write(level, fmt.Sprintf(format, args...))
 	}
 }
 

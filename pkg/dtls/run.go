@@ -45,6 +45,7 @@ func (c *Connection) begin() {
 	if c.run != nil || c.enc == nil || c.dec == nil || !c.enc.started {
 		return
 	}
+	c.enc.joined()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &run{c: c, config: c.enc.config, ctx: ctx, cancel: cancel, enc: c.enc, dec: c.dec}
 	c.run = r

@@ -154,50 +154,6 @@ static gboolean protect_all(EwSink *s, int keys, GstBufferList *list, GstBuffer 
   return ok;
 }
 
-// The standard element
-
-static GstFlowReturn child_back(gpointer owner, guint kind, GstBuffer *buffer) {
-  EwSink *s = owner;
-  EwEnc *e = s->enc;
-  ew_count(e->counts, kind == EW_KIND_RTP ? EW_COUNT_RTP_PACKETS : EW_COUNT_RTCP_PACKETS, 1);
-  GST_PAD_STREAM_LOCK(e->src);
-  GstFlowReturn ret = ew_enc_out_push(e, s, buffer);
-  GST_PAD_STREAM_UNLOCK(e->src);
-  return ret;
-}
-
-static GstFlowReturn child_push(EwSink *s, GstBuffer *b) {
-  EwEnc *e = s->enc;
-  guint8 head[12] = {0};
-  gsize size = gst_buffer_get_size(b);
-  gst_buffer_extract(b, 0, head, sizeof head);
-  guint kind = s->kind == EW_KIND_RTCP || ew_is_rtcp(head[1]) ? EW_KIND_RTCP : EW_KIND_RTP;
-  guint why = ew_packet_check(head, size, kind);
-  EwStdWay *w = &s->ways[kind];
-  if (why == 0 && w->inner == NULL) {
-    gchar *sink = g_strdup_printf(kind == EW_KIND_RTP ? "rtp_sink_%u" : "rtcp_sink_%u", (guint)s->id);
-    gchar *src = g_strdup_printf(kind == EW_KIND_RTP ? "rtp_src_%u" : "rtcp_src_%u", (guint)s->id);
-    if (!ew_std_open(w, e->child, sink, src, TRUE, child_back, s, kind))
-      why = EW_COUNT_FAILED;
-    g_free(sink);
-    g_free(src);
-  }
-  if (why != 0) {
-    gst_buffer_unref(b);
-    ew_count(e->counts, why, 1);
-    ew_warn_drop(e->cat, s->pad, &e->warned, why);
-    return GST_FLOW_OK;
-  }
-  ew_count(e->counts, kind == EW_KIND_RTP ? EW_COUNT_RTP_BYTES : EW_COUNT_RTCP_BYTES, size);
-  return ew_std_push(w, kind == EW_KIND_RTP ? "application/x-rtp" : "application/x-rtcp", b);
-}
-
-void ew_enc_use_child(EwEnc *e, gpointer child) {
-  e->child = gst_object_ref(child);
-  // Without one it does not start; it gets no packet before it gets a key of ours.
-  g_object_set(child, "random-key", TRUE, NULL);
-}
-
 static gboolean through_child(EwEnc *e, int keys) { return e->child != NULL && keys == EW_KEYS_SET; }
 
 // Sends what was held, in order; the source pad's stream lock is held.
@@ -213,7 +169,7 @@ void ew_enc_flush_held(EwEnc *e, EwSink *s, GstFlowReturn *ret) {
     if (through_child(e, keys)) {
       for (guint i = 0; i < n; i++) {
         if (r == GST_FLOW_OK)
-          r = child_push(s, in[i]);
+          r = ew_enc_child_push(s, in[i]);
         else
           gst_buffer_unref(in[i]);
       }
@@ -270,7 +226,7 @@ static GstFlowReturn chain(GstPad *pad, GstObject *parent, GstBuffer *buffer) {
   if (G_UNLIKELY(must_hold(s)))
     return hold(s, &buffer, 1);
   if (G_UNLIKELY(through_child(e, g_atomic_int_get(&e->keys))))
-    return child_push(s, buffer);
+    return ew_enc_child_push(s, buffer);
   if (g_atomic_int_get(&e->keys) == EW_KEYS_SET) {
     GstBuffer *out;
     gboolean ok = protect(s, &buffer, 1, &out);
@@ -322,7 +278,7 @@ static GstFlowReturn chain_list(GstPad *pad, GstObject *parent, GstBufferList *l
     ret = GST_FLOW_OK;
     for (i = 0; i < n; i++) {
       if (ret == GST_FLOW_OK)
-        ret = child_push(s, in[i]);
+        ret = ew_enc_child_push(s, in[i]);
       else
         gst_buffer_unref(in[i]);
     }

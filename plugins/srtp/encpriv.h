@@ -75,6 +75,7 @@ gboolean ew_sink_end_flush(EwSink *s, GstEvent *stop);
 
 gboolean ew_sink_event(GstPad *pad, GstObject *parent, GstEvent *event);
 void ew_enc_flush_held(EwEnc *e, EwSink *s, GstFlowReturn *ret); // enc.c
+GstFlowReturn ew_enc_child_push(EwSink *s, GstBuffer *b); // encstd.c
 
 // encsync.c
 GstFlowReturn ew_sink_wait(EwSink *s, GstBuffer *buffer);

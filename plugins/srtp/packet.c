@@ -70,10 +70,9 @@ guint ew_packet_check(const guint8 *data, gsize size, guint kind) {
   return kind == EW_KIND_RTCP && !ew_is_rtcp(data[1]) ? EW_COUNT_MALFORMED : 0;
 }
 
-// The only memory of a buffer that nobody else can see.
-static GstMemory *own_memory(GstBuffer *b, GstMemory *m) {
-  return gst_buffer_is_writable(b) && gst_memory_is_writable(m) && !GST_MEMORY_IS_READONLY(m) ? m : NULL;
-}
+// Whether nobody else can see a buffer's memory. A memory is writable only if its
+// buffer is, and a buffer only if its list is: no need to ask them.
+static gboolean is_own(GstMemory *m) { return gst_memory_is_writable(m) && !GST_MEMORY_IS_READONLY(m); }
 
 static gboolean new_output(EwWork *w, gsize size) {
   w->out_mem = gst_allocator_alloc(NULL, size, NULL);
@@ -91,7 +90,7 @@ gboolean ew_work_open(EwWork *w, GstBuffer *in, guint32 extra, gboolean in_place
   w->own = FALSE;
   if (G_LIKELY(gst_buffer_n_memory(in) == 1)) {
     GstMemory *m = gst_buffer_peek_memory(in, 0);
-    if (in_place && own_memory(in, m) && gst_memory_map(m, &w->map, GST_MAP_READWRITE))
+    if (in_place && is_own(m) && gst_memory_map(m, &w->map, GST_MAP_READWRITE))
       w->own = TRUE;
     else if (!gst_memory_map(m, &w->map, GST_MAP_READ))
       return FALSE;

@@ -67,6 +67,17 @@ class Pem(unittest.TestCase):
         if dtls.OURS:
             self.assertIn("prime256v1", shown)
 
+    def test_generated_once_in_a_process(self):
+        """webrtcbin refuses descriptions whose media have different fingerprints, and takes one decoder for each."""
+        seen = set()
+        for factory in ("dtlssrtpdec", "dtlsdec", "dtlssrtpdec"):
+            e = Gst.ElementFactory.make(factory)
+            e.set_property("connection-id", "one-certificate")
+            seen.add(e.get_property("pem"))
+            e.set_state(Gst.State.NULL)
+            del e
+        self.assertEqual(len(seen), 1)
+
     @ours_only
     def test_broken_ones(self):
         """Each is an error that says what is wrong, and does not quote it."""

@@ -39,7 +39,9 @@ class Chromium(unittest.TestCase):
         cls.browser = Browser()
         cls.addClassCleanup(cls.browser.close)
 
-    def check(self, browser_offers, browser_is_client, bundle=True, certificate="ecdsa", configure=None, srtp="SRTP_AES128_CM_HMAC_SHA1_80"):
+    def check(self, browser_offers, browser_is_client, bundle=True, certificate="ecdsa", configure=None, srtp=None):
+        # The DTLS server chooses: ours prefers GCM, the browser AES-CM.
+        srtp = srtp or ("SRTP_AEAD_AES_256_GCM" if dtls.OURS and browser_is_client else "SRTP_AES128_CM_HMAC_SHA1_80")
         browser = self.browser
         options = {"bundle": bundle, "certificate": certificate}
         if browser_offers:

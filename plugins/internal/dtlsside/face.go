@@ -32,16 +32,9 @@ func RegisterCategories(element *gst.Category) {
 }
 
 func init() {
-	dtls.SetLog(func(level int, text string) {
-		l := gst.LevelDebug
-		switch level {
-		case dtls.LogError:
-			l = gst.LevelError
-		case dtls.LogWarning:
-			l = gst.LevelWarning
-		}
-		connectionLog.Log(l, nil, "%s", text)
-	})
+	levels := []gst.Level{gst.LevelError, gst.LevelError, gst.LevelWarning, gst.LevelInfo, gst.LevelDebug, gst.LevelTrace}
+	dtls.SetLog(func(level int) bool { return connectionLog.Enabled(levels[level]) },
+		func(level int, text string) { connectionLog.Log(levels[level], nil, "%s", text) })
 }
 
 // ConnectionState is the enum of connection-state. The numbers and nicks are

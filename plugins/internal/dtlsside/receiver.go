@@ -65,12 +65,37 @@ func NewReceiver(e *gst.Element, log *gst.Category) *Receiver {
 	return &Receiver{e: e, log: log}
 }
 
-// identity gives the certificate of this end; one is made when there is none.
+// shared is the certificate of every end of the process that was given none, as
+// the C plugin has it: webrtcbin refuses media with different fingerprints, and
+// takes a decoder for each.
+var shared struct {
+	sync.Mutex
+	ident *identity.Identity
+	made  time.Time
+}
+
+// sharedFor is how long new ends get the same certificate, which is good for a year.
+const sharedFor = 180 * 24 * time.Hour
+
+func sharedIdentity() (*identity.Identity, error) {
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.ident == nil || time.Since(shared.made) > sharedFor {
+		ident, err := identity.Generate()
+		if err != nil {
+			return nil, err
+		}
+		shared.ident, shared.made = ident, time.Now()
+	}
+	return shared.ident, nil
+}
+
+// identity gives the certificate of this end.
 func (r *Receiver) identity() (*identity.Identity, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ident == nil && r.identErr == nil {
-		r.ident, r.identErr = identity.Generate()
+		r.ident, r.identErr = sharedIdentity()
 	}
 	return r.ident, r.identErr
 }

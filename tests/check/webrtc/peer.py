@@ -64,9 +64,12 @@ class WebRTC:
             self.pipeline.add(source)
             if not source.link(self.bin):
                 raise AssertionError(f"webrtcbin does not link with {launch}")
-        # Reading the property gives a reference away that the bindings think is ours: it is given back beforehand.
+        # Reading these properties gives a reference away that the bindings think is ours: it is given back at once.
         self.ice = self.bin.get_property("ice-agent")
         _object_ref(hash(self.ice))
+        self.agent = self.ice.get_property("agent")
+        _object_ref(hash(self.agent))
+        self.agent.set_property("upnp", False)  # nothing leaves this machine
         self.ice.emit("add-local-ip-address", "127.0.0.1")
         self.bin.connect("on-ice-candidate", lambda _, line, candidate: self.candidates.append((line, candidate)))
         self.bin.connect("notify::ice-gathering-state", self._gathering)
@@ -159,11 +162,9 @@ class WebRTC:
         for number, media in enumerate(medias, 1):
             if media.startswith("application"):
                 ufrag, pwd = (re.search(rf"^a=ice-{what}:(\S+)", media, re.M).group(1) for what in ("ufrag", "pwd"))
-                agent = self.ice.get_property("agent")
-                _object_ref(hash(agent))
                 call = ctypes.CDLL("libnice.so.10").nice_agent_set_remote_credentials
                 call.argtypes = [ctypes.c_void_p, ctypes.c_uint, ctypes.c_char_p, ctypes.c_char_p]
-                call(hash(agent), number, ufrag.encode(), pwd.encode())
+                call(hash(self.agent), number, ufrag.encode(), pwd.encode())
 
     def accept(self, sdp, candidates):
         self._set("remote", "answer", sdp)
