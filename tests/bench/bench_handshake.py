@@ -29,6 +29,7 @@ def run(b):
             say(f"{percent} % loss: connections of the rival that were not made within 60 s, by run: {r['rival']['failed']}")
         for figure in ("mean", "p99"):
             b.figure(f"loss{percent}-{figure}-ms", "ms", r["ours"][f"{figure}_ms"], r["rival"][f"{figure}_ms"], LOWER)
-    r = sides.both("200 connections", "connections", 200, b.scaled(100_000))
+    r = sides.both("200 connections", "connections", 200, b.scaled(100_000), sides.cm80("ours"),
+                   rival_args=("connections", 200, b.scaled(100_000), sides.cm80("rival")))
     b.figure("conn200-threads", "", r["ours"]["threads"], r["rival"]["threads"], LOWER)
     b.figure("conn200-rss-mb", "MB", r["ours"]["rss_mb"], r["rival"]["rss_mb"], LOWER)

@@ -23,6 +23,10 @@ class Sides:
                 raise Failure(f"{self.folder}/libgstdtls.so is missing")
         self.program = bench.compile("dtlsbench.c", *benchlib.pkg_config("gstreamer-1.0"))
 
+    def cm80(self, side):
+        """The argument PROFILE for AES-CM, the only cipher that the rival offers."""
+        return "SRTP_AES128_CM_HMAC_SHA1_80" if side == "ours" and self.folder != "system" else "-"
+
     def run(self, side, *args, timeout=600):
         """side is "ours" or "rival"."""
         ours = side == "ours" and self.folder != "system"

@@ -6,12 +6,12 @@ import re
 import struct
 import threading
 
-from . import OURS, Gst, ewtest
+from . import Gst, ewtest
 
 import gi  # noqa: E402
 
 gi.require_version("Gio", "2.0")
-from gi.repository import Gio, GLib  # noqa: E402
+from gi.repository import Gio  # noqa: E402
 
 _numbers = itertools.count(1)
 RTP_CAPS = "application/x-rtp,media=audio,clock-rate=48000,encoding-name=OPUS,payload=96"
@@ -251,4 +251,4 @@ class Spoofer:
                 self.socket.send_to(self.to, d, None)
 
 
-__all__ = ["End", "OURS", "RTP_CAPS", "GLib", "Spoofer", "boxed_bytes", "connect", "content", "pair", "port_of", "rtcp", "rtp", "udp_socket"]
+__all__ = ["End", "RTP_CAPS", "Spoofer", "boxed_bytes", "connect", "content", "pair", "port_of", "rtcp", "rtp", "udp_socket"]

@@ -2,7 +2,6 @@
 """Peers in other processes: an End with either dtls plugin, and the openssl command."""
 import base64
 import json
-import queue
 import re
 import subprocess
 import sys
@@ -71,7 +70,7 @@ class OpenSSL:
                    "-keymatexportlen", "60"]
         # Line-buffered, or what it prints stays inside it.
         self.child = subprocess.Popen(["stdbuf", "-oL", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.output, self.lines = b"", queue.Queue()
+        self.output = b""
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
