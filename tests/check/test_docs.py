@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The documentation holds: its launch lines run, its property tables are the elements'."""
 import os
+import pathlib
 import re
 import shlex
 import subprocess
 import unittest
 
-import ewtest
-from ewtest import ROOT, Gst, needs_kafka
+HERE = pathlib.Path(__file__).resolve().parent
+# The pages of the dtls elements are about ours.
+os.environ["EDGEWIRE_PLUGINS"] = os.pathsep.join((
+    os.environ.get("EDGEWIRE_PLUGINS", str(HERE.parents[1] / "build" / "plugins")),
+    os.environ.get("EDGEWIRE_DTLS_PLUGINS", str(HERE.parents[1] / "build" / "replace" / "dtls"))))
 
+import ewtest  # noqa: E402
+from ewtest import ROOT, Gst, needs_kafka  # noqa: E402
+
+ELEMENTS = ("msgconv", "msgbroker", "dtlsenc", "dtlsdec", "dtlssrtpenc", "dtlssrtpdec", "dtlssrtpdemux")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -36,14 +44,14 @@ class Pages(unittest.TestCase):
         self.assertGreaterEqual(count, 7)
 
     def test_every_element_has_a_launch_line(self):
-        for element in ("msgconv", "msgbroker"):
+        for element in ELEMENTS:
             page = ROOT / "docs" / f"{element}.md"
             self.assertTrue(any("gst-launch-1.0" in x and element in shlex.split(x) for x in shell_lines(page)), element)
 
     def test_property_tables_are_complete(self):
-        inherited = {p.name for base in ("identity", "fakesink") for p in Gst.ElementFactory.make(base).list_properties()
-                     if p.owner_type.name in ("GstObject", "GstBaseTransform", "GstBaseSink", "GstElement", "GObject")}
-        for element in ("msgconv", "msgbroker"):
+        inherited = {p.name for base in ("identity", "fakesink", "bin") for p in Gst.ElementFactory.make(base).list_properties()
+                     if p.owner_type.name in ("GstObject", "GstBaseTransform", "GstBaseSink", "GstElement", "GObject", "GstBin")}
+        for element in ELEMENTS:
             e = Gst.ElementFactory.make(element)
             section = (ROOT / "docs" / f"{element}.md").read_text().split("## Properties")[1].split("\n## ")[0]
             table = dict(re.findall(r"^\| `([a-z0-9-]+)` \| ([^|]*) \|", section, re.M))
@@ -52,7 +60,7 @@ class Pages(unittest.TestCase):
                 with self.subTest(element=element, property=name):
                     self.assertIn(name, table)
                     kind = {"gchararray": "string", "guint": "uint", "gboolean": "boolean", "guint64": "uint64",
-                            "GstStructure": "structure"}.get(spec.value_type.name, "enum")
+                            "GstStructure": "structure", "GstBuffer": "buffer"}.get(spec.value_type.name, "enum")
                     self.assertTrue(table[name].strip().startswith(kind), f"{table[name]} is not {kind}")
             self.assertLessEqual(own.keys() & inherited, {"stats"})  # basesink has one of its own
 

@@ -234,11 +234,11 @@ func (r *Receiver) accept(pem string) bool {
 		return ok
 	}
 	r.mu.Lock()
-	verified := r.set.pins != "" || r.set.verify == verifyCA || r.set.verify == verifyAuto && r.set.caFile != ""
+	asked := r.set.pins != "" || r.set.caFile != "" || r.set.verify != verifyAuto
 	r.mu.Unlock()
-	if !verified {
+	if !asked {
 		r.e.Warning(gst.ResourceNotAuthorized, r.e.Name()+": nothing verifies who the peer is, so anyone who can send to this "+
-			"port may be it: set peer-fingerprint or ca-file, or connect to the signal "+acceptSignal, "")
+			"port may be it: set peer-fingerprint or ca-file, or connect to the signal "+acceptSignal+"; verify=none says that it is meant so", "")
 	}
 	return true
 }
