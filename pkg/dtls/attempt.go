@@ -83,6 +83,7 @@ type attempt struct {
 	due         time.Time // of the next retransmission; zero: none
 	interval    time.Duration
 	timer       *time.Timer
+	alarm       time.Time // when the timer fires; zero: it does not
 }
 
 // outRecord is a record of the last flight, unprotected.
@@ -172,6 +173,9 @@ func (a *attempt) shake() error {
 	}
 	if err != nil {
 		return &localError{fmt.Errorf("the DTLS stack does not take the configuration: %w", err)}
+	}
+	if err := setTransport(conn, stackConn{a}); err != nil {
+		logf(LogDebug, "connection-id %q: %v", r.c.id, err)
 	}
 	a.mu.Lock()
 	a.conn = conn

@@ -296,17 +296,22 @@ func (d *dispatcher) wait(limit time.Duration, done func() bool) bool {
 
 // workers are the goroutines of all dispatchers. One that has nothing to do
 // waits a moment for the next: starting anew for every callback costs more.
+// One timer ends those that waited long enough: a timer for each wait would
+// wake a thread of Go's poller each time.
 var workers struct {
-	mu   sync.Mutex
-	idle []*worker
+	mu      sync.Mutex
+	idle    []*worker // the one that has waited longest first
+	round   uint64    // of the reaper
+	reaper  *time.Timer
+	reaping bool
 }
 
 const linger = 20 * time.Millisecond
 
 type worker struct {
 	goid  uint64
-	next  chan *dispatcher
-	timer *time.Timer
+	next  chan *dispatcher // nil: end
+	since uint64           // the round in which it began to wait
 }
 
 // work runs a dispatcher on a worker.
@@ -322,8 +327,7 @@ func work(d *dispatcher) {
 	}
 	workers.mu.Unlock()
 	safe.Go(nil, "the callbacks of DTLS connections", nil, func() {
-		w := &worker{goid: goid(), next: make(chan *dispatcher, 1), timer: time.NewTimer(linger)}
-		defer w.timer.Stop()
+		w := &worker{goid: goid(), next: make(chan *dispatcher, 1)}
 		for d := d; d != nil; d = w.wait() {
 			d.run(w.goid)
 		}
@@ -332,25 +336,35 @@ func work(d *dispatcher) {
 
 // wait waits for the next dispatcher; nil: there was none.
 func (w *worker) wait() *dispatcher {
-	w.timer.Reset(linger)
 	workers.mu.Lock()
+	w.since = workers.round
 	workers.idle = append(workers.idle, w)
-	workers.mu.Unlock()
-	select {
-	case d := <-w.next:
-		return d
-	case <-w.timer.C:
+	if !workers.reaping {
+		workers.reaping = true
+		if workers.reaper == nil {
+			workers.reaper = time.AfterFunc(linger, reap)
+		} else {
+			workers.reaper.Reset(linger)
+		}
 	}
+	workers.mu.Unlock()
+	return <-w.next
+}
+
+// reap ends the workers that have waited for a whole round.
+func reap() {
 	workers.mu.Lock()
-	i := slices.Index(workers.idle, w)
-	if i >= 0 {
-		workers.idle = slices.Delete(workers.idle, i, i+1)
+	defer workers.mu.Unlock()
+	n := 0
+	for n < len(workers.idle) && workers.idle[n].since < workers.round {
+		workers.idle[n].next <- nil // has room: nobody else knows the worker
+		n++
 	}
-	workers.mu.Unlock()
-	if i < 0 {
-		return <-w.next // somebody has just taken it
+	workers.idle = slices.Delete(workers.idle, 0, n)
+	workers.round++
+	if workers.reaping = len(workers.idle) > 0; workers.reaping {
+		workers.reaper.Reset(linger)
 	}
-	return nil
 }
 
 // goid is the number of the calling goroutine. Go gives it nowhere but in a

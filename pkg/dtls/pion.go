@@ -47,6 +47,24 @@ func set[T any](value T, p any, names ...string) error {
 	return nil
 }
 
+// setInterface is set for a field that is an interface.
+func setInterface(value, p any, names ...string) error {
+	at, typ, err := field(p, names...)
+	if err != nil {
+		return err
+	}
+	if typ.Kind() != reflect.Interface || !reflect.TypeOf(value).Implements(typ) {
+		return fmt.Errorf("pion/dtls: the field %v is a %v", names, typ)
+	}
+	reflect.NewAt(typ, at).Elem().Set(reflect.ValueOf(value))
+	return nil
+}
+
+// setTransport puts a transport in the place of pion's wrapper around one, which
+// starts a goroutine for every read and every write. What has none of that works
+// as well, so it is no error that the field is missing.
+func setTransport(c *pion.Conn, t stackConn) error { return setInterface(t, c, "nextConn") }
+
 // setCookie makes a server take the cookie that the front has given out.
 func setCookie(c *pion.Conn, cookie []byte) error {
 	return set(append([]byte(nil), cookie...), c, "state", "cookie")

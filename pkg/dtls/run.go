@@ -291,6 +291,15 @@ func (r *run) peerClosed() {
 	})
 	if r.closing {
 		r.finishClosing()
+		return
+	}
+	if r.config.IsClient && r.config.PeerTimeout > 0 {
+		// A server that comes again waits for our ClientHello.
+		r.after(r.config.PeerTimeout, func() {
+			if r.session == nil && r.closed && !r.final && len(r.attempts) == 0 {
+				r.startClient()
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@
 package dtls
 
 import (
+	"context"
 	"net"
 	"os"
 	"time"
@@ -32,22 +33,53 @@ func (a *attempt) signal() {
 }
 
 // ReadFrom gives the stack its next datagram.
-func (a *attempt) ReadFrom(b []byte) (int, net.Addr, error) {
+func (a *attempt) ReadFrom(b []byte) (int, net.Addr, error) { return a.read(nil, b) }
+
+func (a *attempt) read(done <-chan struct{}, b []byte) (int, net.Addr, error) {
 	for {
-		n, alarm, err := a.next(b)
+		n, err := a.next(b)
 		if n > 0 || err != nil {
 			return n, memoryAddr{}, err
 		}
 		select {
 		case <-a.wake:
-		case <-alarm:
+		case <-done:
+			return 0, memoryAddr{}, os.ErrDeadlineExceeded
 		}
 	}
 }
 
-// next works and gives the stack what there is; alarm says when to come again
-// at the latest.
-func (a *attempt) next(b []byte) (n int, alarm <-chan time.Time, err error) {
+// stackConn is the transport as the stack uses it inside.
+type stackConn struct{ a *attempt }
+
+// ReadFromContext is ReadFrom until ctx ends.
+func (s stackConn) ReadFromContext(ctx context.Context, b []byte) (int, net.Addr, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, nil, err
+	}
+	n, addr, err := s.a.read(ctx.Done(), b)
+	if e := ctx.Err(); e != nil && n == 0 {
+		err = e
+	}
+	return n, addr, err
+}
+
+// WriteToContext is WriteTo, which never waits.
+func (s stackConn) WriteToContext(_ context.Context, b []byte, addr net.Addr) (int, error) {
+	return s.a.WriteTo(b, addr)
+}
+
+// Close ends the transport.
+func (s stackConn) Close() error { return s.a.Close() }
+
+// LocalAddr is of no use.
+func (s stackConn) LocalAddr() net.Addr { return memoryAddr{} }
+
+// Conn is the transport.
+func (s stackConn) Conn() net.PacketConn { return s.a }
+
+// next works and gives the stack what there is.
+func (a *attempt) next(b []byte) (n int, err error) {
 	err = net.ErrClosed // after a panic
 	defer safe.Recover("a DTLS handshake's transport", a.panicked)
 	a.mu.Lock()
@@ -56,17 +88,18 @@ func (a *attempt) next(b []byte) (n int, alarm <-chan time.Time, err error) {
 	for {
 		switch {
 		case a.closed:
-			return 0, nil, net.ErrClosed
+			return 0, net.ErrClosed
 		case a.expired:
-			return 0, nil, os.ErrDeadlineExceeded
+			return 0, os.ErrDeadlineExceeded
 		case len(a.pass) == 0:
-			return 0, a.alarm(), nil
+			a.setAlarm()
+			return 0, nil
 		}
 		p := a.pass[0]
 		a.pass[0] = nil
 		a.pass = a.pass[1:]
 		if len(p) <= len(b) {
-			return copy(b, p), nil, nil
+			return copy(b, p), nil
 		}
 		a.r.c.counters.drop(wire.DropMalformed) // a record longer than any handshake has
 	}
@@ -79,18 +112,26 @@ func (a *attempt) panicked(p *safe.PanicError) {
 	a.r.c.panicked(p)
 }
 
-// alarm is a channel that fires when work has something to do.
-func (a *attempt) alarm() <-chan time.Time {
-	if a.due.IsZero() {
-		return nil
+// setAlarm lets the reader wake up when work has something to do. A timer that
+// fires too early is cheaper than one that is set anew for every datagram.
+func (a *attempt) setAlarm() {
+	if a.due.IsZero() || !a.alarm.IsZero() && !a.alarm.After(a.due) {
+		return
 	}
+	a.alarm = a.due
 	wait := max(time.Until(a.due), 0)
 	if a.timer == nil {
-		a.timer = time.NewTimer(wait)
+		a.timer = time.AfterFunc(wait, a.ring)
 	} else {
 		a.timer.Reset(wait)
 	}
-	return a.timer.C
+}
+
+func (a *attempt) ring() {
+	a.mu.Lock()
+	a.alarm = time.Time{}
+	a.signal()
+	a.mu.Unlock()
 }
 
 // work judges what came and sends the flight again when it is due.

@@ -34,6 +34,9 @@ void ew_sink_unref(gpointer data) {
   gst_clear_event(&s->stream_start);
   gst_clear_event(&s->segment);
   gst_clear_caps(&s->caps);
+  gst_clear_event(&s->new_stream_start);
+  gst_clear_event(&s->new_segment);
+  gst_clear_caps(&s->new_caps);
   ew_held_clear(&s->held, s->enc->counts);
   for (guint i = 0; i < 2; i++)
     ew_std_close(&s->ways[i], s->enc->child);
@@ -417,7 +420,7 @@ void ew_enc_reset(EwEnc *e) {
     EwSink *s = l->data;
     ew_held_clear(&s->held, e->counts);
     s->eos_held = FALSE;
-    s->fresh = TRUE;
+    g_atomic_int_set(&s->fresh, TRUE);
     for (guint i = 0; i < 2; i++)
       ew_std_restart(&s->ways[i]);
     g_mutex_lock(&e->lock);

@@ -83,17 +83,44 @@ static void start_segment(EwEnc *e, EwSink *s) {
   }
 }
 
+// Takes over the events that wait in the sink pad's inbox.
+static void take_inbox(EwEnc *e, EwSink *s) {
+  g_atomic_int_set(&s->fresh, FALSE); // before the look: what comes meanwhile sets it again
+  g_mutex_lock(&e->lock);
+  GstEvent *start = g_steal_pointer(&s->new_stream_start), *segment = g_steal_pointer(&s->new_segment);
+  GstCaps *caps = g_steal_pointer(&s->new_caps);
+  g_mutex_unlock(&e->lock);
+  if (start != NULL) {
+    gst_clear_event(&s->stream_start);
+    s->stream_start = start;
+    s->eos_held = FALSE;
+    if (e->eos_sent) { // a new stream is what ends EOS on the source pad
+      e->eos_sent = FALSE;
+      e->stream_started = FALSE;
+    }
+  }
+  if (caps != NULL) {
+    gst_clear_caps(&s->caps);
+    s->caps = caps;
+  }
+  if (segment != NULL) {
+    gst_clear_event(&s->segment);
+    s->segment = segment;
+    gst_event_copy_segment(segment, &s->seg);
+  }
+}
+
 void ew_enc_out_start(EwEnc *e, EwSink *s) {
-  if (G_LIKELY(s != NULL ? e->last == s->id && !s->fresh : e->segment_sent))
+  if (G_LIKELY(s != NULL ? e->last == s->id && !g_atomic_int_get(&s->fresh) : e->segment_sent))
     return;
+  if (s != NULL && g_atomic_int_get(&s->fresh))
+    take_inbox(e, s);
   if (!e->stream_started)
     start_stream(e, s);
   start_caps(e, s);
   start_segment(e, s);
-  if (s != NULL) {
+  if (s != NULL)
     e->last = s->id;
-    s->fresh = FALSE;
-  }
 }
 
 // While one branch flushes downstream, what others send is lost, as on a network:
@@ -194,6 +221,8 @@ static GstCaps *output_caps(GstCaps *in) {
 static void eos(EwSink *s) {
   EwEnc *e = s->enc;
   GST_PAD_STREAM_LOCK(e->src);
+  if (g_atomic_int_get(&s->fresh))
+    take_inbox(e, s); // a stream-start there was before this EOS
   gboolean wait = s->held.buffers.length > 0;
   s->eos_held = wait;
   if (!wait) {
@@ -206,12 +235,34 @@ static void eos(EwSink *s) {
     ewSrtpAllEOS(e->handle);
 }
 
-static void begins_again(EwSink *s) {
-  g_mutex_lock(&s->enc->lock);
-  s->eos = FALSE;
-  g_mutex_unlock(&s->enc->lock);
-  s->eos_held = FALSE;
-  s->fresh = TRUE;
+// Called by the pad's streaming thread: the event waits in the inbox until something
+// is to be sent.
+static void to_inbox(EwSink *s, GstEvent *event) {
+  EwEnc *e = s->enc;
+  GstCaps *caps = NULL;
+  if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS) {
+    gst_event_parse_caps(event, &caps);
+    caps = output_caps(caps);
+  } else if (GST_EVENT_TYPE(event) == GST_EVENT_SEGMENT) {
+    gst_event_copy_segment(event, &s->sync_seg);
+    s->sync_seg_set = TRUE;
+  }
+  g_mutex_lock(&e->lock);
+  switch (GST_EVENT_TYPE(event)) {
+    case GST_EVENT_STREAM_START:
+      gst_event_replace(&s->new_stream_start, event);
+      s->eos = FALSE;
+      break;
+    case GST_EVENT_CAPS:
+      gst_clear_caps(&s->new_caps);
+      s->new_caps = caps;
+      break;
+    default:
+      gst_event_replace(&s->new_segment, event);
+      break;
+  }
+  g_mutex_unlock(&e->lock);
+  g_atomic_int_set(&s->fresh, TRUE);
 }
 
 gboolean ew_sink_end_flush(EwSink *s, GstEvent *stop) {
@@ -219,11 +270,15 @@ gboolean ew_sink_end_flush(EwSink *s, GstEvent *stop) {
   g_mutex_lock(&e->lock);
   gboolean counted = s->in_flush;
   s->in_flush = FALSE;
+  s->eos = FALSE;
+  gst_clear_event(&s->new_segment);
   g_mutex_unlock(&e->lock);
+  s->sync_seg_set = FALSE;
   GST_PAD_STREAM_LOCK(e->src);
   ew_held_clear(&s->held, e->counts);
-  begins_again(s);
+  s->eos_held = FALSE;
   gst_clear_event(&s->segment);
+  g_atomic_int_set(&s->fresh, TRUE);
   ew_enc_out_flushed(e);
   // Only the last of several flushes ends downstream's.
   gboolean ok = TRUE, last = !counted || g_atomic_int_dec_and_test(&e->flushes);
@@ -266,38 +321,23 @@ gboolean ew_sink_event(GstPad *pad, GstObject *parent, GstEvent *event) {
   }
   if (!GST_EVENT_IS_SERIALIZED(event))
     return gst_pad_push_event(e->src, event);
-  GST_PAD_STREAM_LOCK(e->src);
   switch (GST_EVENT_TYPE(event)) {
     case GST_EVENT_STREAM_START:
-      gst_event_replace(&s->stream_start, event);
-      begins_again(s);
-      if (e->eos_sent) { // a new stream is what ends EOS on the source pad
-        e->eos_sent = FALSE;
-        e->stream_started = FALSE;
-        e->last = 0;
-      }
-      break;
-    case GST_EVENT_CAPS: {
-      GstCaps *caps;
-      gst_event_parse_caps(event, &caps);
-      gst_clear_caps(&s->caps);
-      s->caps = output_caps(caps);
-      s->fresh = TRUE;
-      break;
-    }
+    case GST_EVENT_CAPS:
     case GST_EVENT_SEGMENT:
-      gst_event_replace(&s->segment, event);
-      gst_event_copy_segment(event, &s->seg);
-      s->fresh = TRUE;
-      break;
+      to_inbox(s, event);
+      gst_event_unref(event);
+      return TRUE;
     default: // tags, gaps, custom ones
-      if (!ew_src_flushing(e)) {
-        ew_enc_out_start(e, s);
-        ok = gst_pad_push_event(e->src, gst_event_ref(event));
-      }
       break;
   }
+  GST_PAD_STREAM_LOCK(e->src);
+  if (ew_src_flushing(e)) {
+    gst_event_unref(event);
+  } else {
+    ew_enc_out_start(e, s);
+    ok = gst_pad_push_event(e->src, event);
+  }
   GST_PAD_STREAM_UNLOCK(e->src);
-  gst_event_unref(event);
   return ok;
 }

@@ -23,10 +23,19 @@ struct EwSink_ {
   GstEvent *stream_start, *segment;
   GstSegment seg; // of segment
   GstCaps *caps; // what its packets are on the source pad
-  gboolean fresh; // one of these is new
   EwStdWay ways[2]; // by the kind of a packet; used by whoever gives packets on
 
+  gint fresh; // one of these is new, or waits in the inbox; atomic
+  // Of the pad's streaming thread alone, for rtp-sync.
+  GstSegment sync_seg;
+  gboolean sync_seg_set;
+
   // Under EwEnc.lock.
+  // What has come for the three events above. Their thread must not wait for the
+  // source pad, on which downstream may block: a live source holds its own lock
+  // while it pushes them, and could not be stopped.
+  GstEvent *new_stream_start, *new_segment;
+  GstCaps *new_caps;
   gboolean eos, gone;
   gboolean in_flush; // between flush-start and flush-stop
   gboolean flushing; // flushed or deactivated: do not wait

@@ -7,10 +7,9 @@
 
 static GstClockTime running_time(EwSink *s, GstBuffer *b) {
   GstClockTime t = GST_BUFFER_DTS_OR_PTS(b);
-  // s->seg is written by this thread, under the locks that it holds then.
-  if (s->segment == NULL || s->seg.format != GST_FORMAT_TIME || !GST_CLOCK_TIME_IS_VALID(t))
+  if (!s->sync_seg_set || s->sync_seg.format != GST_FORMAT_TIME || !GST_CLOCK_TIME_IS_VALID(t))
     return GST_CLOCK_TIME_NONE;
-  return gst_segment_to_running_time(&s->seg, GST_FORMAT_TIME, t);
+  return gst_segment_to_running_time(&s->sync_seg, GST_FORMAT_TIME, t);
 }
 
 GstFlowReturn ew_sink_wait(EwSink *s, GstBuffer *buffer) {
