@@ -114,6 +114,8 @@ func newAttempt(r *run, hello *wire.Hello, random helloRandom) *attempt {
 
 // shake runs the handshake to its end.
 func (a *attempt) shake() error {
+	handshakeBegins()
+	defer handshakeEnds()
 	r := a.r
 	id, err := r.dec.Identity()
 	if err != nil {
@@ -175,6 +177,9 @@ func (a *attempt) shake() error {
 		return &localError{fmt.Errorf("the DTLS stack does not take the configuration: %w", err)}
 	}
 	if err := setTransport(conn, stackConn{a}); err != nil {
+		logf(LogDebug, "connection-id %q: %v", r.c.id, err)
+	}
+	if err := setSilent(conn); err != nil {
 		logf(LogDebug, "connection-id %q: %v", r.c.id, err)
 	}
 	a.mu.Lock()

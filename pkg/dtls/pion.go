@@ -65,6 +65,10 @@ func setInterface(value, p any, names ...string) error {
 // as well, so it is no error that the field is missing.
 func setTransport(c *pion.Conn, t stackConn) error { return setInterface(t, c, "nextConn") }
 
+// setSilent spares the stack the close_notify of its Close, which would go
+// nowhere: the session is not its any more. Close does not close the transport then.
+func setSilent(c *pion.Conn) error { return set(true, c, "connectionClosedByUser") }
+
 // setCookie makes a server take the cookie that the front has given out.
 func setCookie(c *pion.Conn, cookie []byte) error {
 	return set(append([]byte(nil), cookie...), c, "state", "cookie")

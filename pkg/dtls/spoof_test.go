@@ -220,7 +220,9 @@ func TestPionFields(t *testing.T) {
 	}
 	cookie := []byte{1, 2, 3}
 	now := time.Unix(12345, 0)
-	for _, err := range []error{setCookie(conn, cookie), setHelloTime(conn, now), forgetProfiles(conn)} {
+	for _, err := range []error{
+		setCookie(conn, cookie), setHelloTime(conn, now), forgetProfiles(conn), setSilent(conn), setTransport(conn, stackConn{}),
+	} {
 		if err != nil {
 			t.Error(err)
 		}
@@ -236,6 +238,15 @@ func TestPionFields(t *testing.T) {
 	at, _, err = field(conn, "handshakeConfig", "localSRTPProtectionProfiles")
 	if err != nil || *(*[]pion.SRTPProtectionProfile)(at) != nil {
 		t.Errorf("the profiles are still there: %v", err)
+	}
+	if at, _, err = field(conn, "connectionClosedByUser"); err != nil || !*(*bool)(at) {
+		t.Errorf("the stack is not silent: %v", err)
+	}
+	if addr := conn.LocalAddr(); addr != (memoryAddr{}) {
+		t.Errorf("the transport is not ours: %v", addr)
+	}
+	if setInterface(1, conn, "nextConn") == nil || setInterface(stackConn{}, conn, "state") == nil {
+		t.Error("a wrong transport was set")
 	}
 	if set(1, conn, "state", "cookie") == nil || set(1, conn, "nonsense") == nil || set(1, conn, "state", "isClient", "x") == nil {
 		t.Error("a wrong field was set")

@@ -349,7 +349,7 @@ func (a *attempt) WriteTo(b []byte, _ net.Addr) (int, error) {
 		a.due = time.Time{} // the client asks for it when it needs it again
 	}
 	a.sentAt = now
-	a.signal()
+	a.setAlarm()
 	a.send(datagram)
 	return len(b), nil
 }

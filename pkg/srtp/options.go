@@ -8,7 +8,7 @@ import "fmt"
 // sender's from the application. Neither forgets one: that would open the way to replay, or to using a
 // nonce twice.
 const (
-	MaxReceiverStreams = 4096
+	MaxReceiverStreams = 32768
 	MaxSenderStreams   = 65536
 )
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 
-//go:build race
+//go:build race || asan || msan
 
 package srtp
 

@@ -213,6 +213,55 @@ func (r *Receiver) Inherit(old *Receiver) {
 	}
 }
 
+// Opened reports whether this Receiver has authenticated an RTP packet of the source that pkt is of. Its
+// roll-over counter is certain then, not inherited or guessed.
+func (r *Receiver) Opened(pkt []byte) bool {
+	if len(pkt) < rtpHeaderLen {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st := r.find(rtpSSRC(pkt))
+	return st != nil && st.packets > 0
+}
+
+// TakeOver moves the sources of which other, under the same key, has authenticated packets: that counts more
+// than what was inherited. Nothing may be received through other afterwards.
+func (r *Receiver) TakeOver(other *Receiver) {
+	if other == nil || other == r || other.key != r.key {
+		return
+	}
+	other.mu.Lock()
+	streams := other.streams
+	other.streams, other.last = nil, nil
+	other.mu.Unlock()
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for ssrc, o := range streams {
+		st := r.streams[ssrc]
+		switch {
+		case o.packets == 0 && o.rtcp == 0:
+			continue
+		case st == nil:
+			if len(r.streams) < MaxReceiverStreams {
+				r.streams[ssrc] = o
+			}
+			continue
+		}
+		if o.packets > 0 {
+			st.rtp = o.rtp
+			st.packets += o.packets
+			st.bytes += o.bytes
+		}
+		if o.rtcp > 0 {
+			st.rtcpSeen = o.rtcpSeen
+			st.rtcp += o.rtcp
+			st.rtcpBytes += o.rtcpBytes
+		}
+	}
+}
+
 // Streams lists the sources of which packets were authenticated, in no order.
 func (r *Receiver) Streams() []StreamInfo {
 	r.mu.Lock()

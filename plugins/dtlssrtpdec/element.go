@@ -161,9 +161,9 @@ func (d *decoder) ChangeState(t gst.StateChange) gst.StateChangeReturn {
 	switch {
 	case t == gst.ReadyToNull, t == gst.NullToReady && ret == gst.StateChangeFailure:
 		d.receiver.Close()
-		if !d.static.On() {
-			d.media.ClearKeys() // the next session has others
-		}
+		// The next session has others; and a key set by hand begins anew, as what is played to it
+		// may (a file of packets twice).
+		d.media.ClearKeys()
 	}
 	return ret
 }

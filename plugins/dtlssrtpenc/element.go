@@ -214,7 +214,11 @@ func (d *encoder) RequestPad(template, name string, _ gst.Caps) *gst.Pad {
 		kind = srtp.KindRTCP
 	}
 	p := d.media.NewSink(template, name, kind)
-	if p == nil || !d.AddPad(p) {
+	if p == nil {
+		return nil
+	}
+	if !d.AddPad(p) { // its name is taken; EOS must not wait for it
+		d.media.ReleaseSink(p)
 		return nil
 	}
 	return p

@@ -181,6 +181,8 @@ GstFlowReturn ew_dec_flush_held(EwDec *d) {
   GstFlowReturn ret = GST_FLOW_OK;
   int keys = g_atomic_int_get(&d->keys);
   Batch b;
+  if (keys == EW_KEYS_NONE) // gone again this moment
+    return ret;
   while (ret == GST_FLOW_OK && d->held.buffers.length > 0) {
     GstBufferList *lists[2] = {NULL, NULL};
     GstBuffer *in[EW_BATCH], *out[EW_BATCH] = {NULL};

@@ -163,6 +163,8 @@ static gboolean through_child(EwEnc *e, int keys) { return e->child != NULL && k
 void ew_enc_flush_held(EwEnc *e, EwSink *s, GstFlowReturn *ret) {
   int keys = g_atomic_int_get(&e->keys);
   GstBuffer *in[EW_BATCH], *b;
+  if (keys == EW_KEYS_NONE) // gone again this moment
+    return;
   while (s->held.buffers.length > 0) {
     GstBufferList *list;
     guint n = 0;
@@ -209,28 +211,33 @@ static GstFlowReturn hold(EwSink *s, GstBuffer **in, guint n) {
   // After the push: ew_enc_set_keys sees it, or we see the keys.
   if (ret == GST_FLOW_OK && __atomic_load_n(&e->keys, __ATOMIC_SEQ_CST) != EW_KEYS_NONE)
     ew_enc_flush_held(e, s, &ret);
-  GST_PAD_STREAM_UNLOCK(e->src);
+  ew_src_unlock(e);
   return ret;
 }
 
-static gboolean must_hold(EwSink *s) {
-  return g_atomic_int_get(&s->enc->keys) == EW_KEYS_NONE || g_atomic_int_get(&s->held.n) > 0;
+// keys is read once for a packet: it must not go out in clear because they are taken away meanwhile.
+static gboolean must_hold(EwSink *s, int keys) {
+  return keys == EW_KEYS_NONE || g_atomic_int_get(&s->held.n) > 0;
 }
+
+// rtp-sync is of RTP: reports that wait for the clock, or for PLAYING, come too late.
+static gboolean waits(EwSink *s) { return g_atomic_int_get(&s->enc->sync) && s->kind == EW_KIND_RTP; }
 
 static GstFlowReturn chain(GstPad *pad, GstObject *parent, GstBuffer *buffer) {
   EwSink *s = pad->chaindata;
   EwEnc *e = s->enc;
   GstFlowReturn ret;
   (void)parent;
-  if (g_atomic_int_get(&e->sync) && (ret = ew_sink_wait(s, buffer)) != GST_FLOW_OK) {
+  if (waits(s) && (ret = ew_sink_wait(s, buffer)) != GST_FLOW_OK) {
     gst_buffer_unref(buffer);
     return ret;
   }
-  if (G_UNLIKELY(must_hold(s)))
+  int keys = g_atomic_int_get(&e->keys);
+  if (G_UNLIKELY(must_hold(s, keys)))
     return hold(s, &buffer, 1);
-  if (G_UNLIKELY(through_child(e, g_atomic_int_get(&e->keys))))
+  if (G_UNLIKELY(through_child(e, keys)))
     return ew_enc_child_push(s, buffer);
-  if (g_atomic_int_get(&e->keys) == EW_KEYS_SET) {
+  if (keys == EW_KEYS_SET) {
     GstBuffer *out;
     gboolean ok = protect(s, &buffer, 1, &out);
     if (out != buffer) {
@@ -244,7 +251,7 @@ static GstFlowReturn chain(GstPad *pad, GstObject *parent, GstBuffer *buffer) {
   }
   GST_PAD_STREAM_LOCK(e->src);
   ret = ew_enc_out_push(e, s, buffer);
-  GST_PAD_STREAM_UNLOCK(e->src);
+  ew_src_unlock(e);
   return ret;
 }
 
@@ -261,13 +268,14 @@ static GstFlowReturn chain_list(GstPad *pad, GstObject *parent, GstBufferList *l
     gst_buffer_list_unref(list);
     return GST_FLOW_OK;
   }
-  if (g_atomic_int_get(&e->sync) && (ret = ew_sink_wait(s, gst_buffer_list_get(list, 0))) != GST_FLOW_OK) {
+  if (waits(s) && (ret = ew_sink_wait(s, gst_buffer_list_get(list, 0))) != GST_FLOW_OK) {
     gst_buffer_list_unref(list);
     return ret;
   }
   if (n > EW_BATCH)
     in = g_new(GstBuffer *, n);
-  gboolean holds = must_hold(s), child = through_child(e, g_atomic_int_get(&e->keys));
+  int keys = g_atomic_int_get(&e->keys);
+  gboolean holds = must_hold(s, keys), child = through_child(e, keys);
   for (i = 0; i < n; i++) {
     in[i] = gst_buffer_list_get(list, i);
     if (G_UNLIKELY(holds || child))
@@ -286,12 +294,12 @@ static GstFlowReturn chain_list(GstPad *pad, GstObject *parent, GstBufferList *l
         gst_buffer_unref(in[i]);
     }
   } else {
-    ok = protect_all(s, g_atomic_int_get(&e->keys), list, in, n, &out);
+    ok = protect_all(s, keys, list, in, n, &out);
     ret = ok ? GST_FLOW_OK : GST_FLOW_ERROR;
     if (out != NULL) {
       GST_PAD_STREAM_LOCK(e->src);
       GstFlowReturn pushed = ew_enc_out_push_list(e, s, out);
-      GST_PAD_STREAM_UNLOCK(e->src);
+      ew_src_unlock(e);
       if (ok)
         ret = pushed;
     }
@@ -340,10 +348,10 @@ gboolean ew_enc_remove_sink(EwEnc *e, gpointer pad) {
   if (at != NULL)
     e->sinks = g_list_delete_link(e->sinks, at);
   s->gone = TRUE;
-  gboolean eos = s->eos, in_flush = s->in_flush;
+  gboolean eos = s->eos, in_flush = s->in_flush && s->starting == 0;
   g_mutex_unlock(&e->lock);
   ew_sink_set_flushing(s, TRUE);
-  if (in_flush) // nobody else would end what it began
+  if (in_flush) // nobody else would end what it began; a flush-start that is on its way ends it itself
     ew_sink_end_flush(s, gst_event_new_flush_stop(TRUE));
   if (at == NULL)
     return FALSE;
@@ -368,7 +376,9 @@ void ew_enc_unblock_remove(gpointer element, gpointer p) {
     }
     g_usleep(1000);
   }
-  gst_element_remove_pad(element, pad);
+  // It may have been refused by the element, because of its name.
+  if (GST_OBJECT_PARENT(pad) == element)
+    gst_element_remove_pad(element, pad);
   gst_object_unref(pad);
 }
 
@@ -406,7 +416,7 @@ void ew_enc_set_keys(EwEnc *e, int keys) {
       g_mutex_unlock(&e->lock);
       all_eos = ew_enc_all_eos(e);
     }
-    GST_PAD_STREAM_UNLOCK(e->src);
+    ew_src_unlock(e);
   }
   g_list_free_full(sinks, drop_sink);
   if (all_eos)
@@ -431,6 +441,7 @@ void ew_enc_reset(EwEnc *e) {
   e->stream_started = FALSE;
   e->rank = 0;
   e->caps_owner = 0;
+  g_atomic_int_set(&e->eos_wanted, FALSE);
   GST_PAD_STREAM_UNLOCK(e->src);
   g_atomic_int_set(&e->flushes, 0);
   g_mutex_lock(&e->lock);

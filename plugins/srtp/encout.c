@@ -156,18 +156,31 @@ GstFlowReturn ew_enc_push_data(EwEnc *e, const guint8 *data, gsize size) {
   gst_buffer_fill(b, 0, data, size);
   GST_PAD_STREAM_LOCK(e->src);
   GstFlowReturn ret = ew_enc_out_push(e, NULL, b);
-  GST_PAD_STREAM_UNLOCK(e->src);
+  ew_src_unlock(e);
   return ret;
 }
 
-void ew_enc_push_eos(EwEnc *e) {
-  GST_PAD_STREAM_LOCK(e->src);
-  if (!e->eos_sent && !ew_src_flushing(e)) {
-    ew_enc_out_start(e, NULL);
-    e->eos_sent = TRUE;
-    gst_pad_push_event(e->src, gst_event_new_eos());
+// EOS must not wait for a push that downstream blocks: who asks for it may be releasing
+// the very pad whose push that is. Then the thread that pushes sends it afterwards.
+static void send_wanted_eos(EwEnc *e) {
+  while (g_atomic_int_get(&e->eos_wanted) && g_rec_mutex_trylock(GST_PAD_GET_STREAM_LOCK(e->src))) {
+    if (g_atomic_int_compare_and_exchange(&e->eos_wanted, TRUE, FALSE) && !e->eos_sent && !ew_src_flushing(e)) {
+      ew_enc_out_start(e, NULL);
+      e->eos_sent = TRUE;
+      gst_pad_push_event(e->src, gst_event_new_eos());
+    }
+    GST_PAD_STREAM_UNLOCK(e->src);
   }
+}
+
+void ew_src_unlock(EwEnc *e) {
   GST_PAD_STREAM_UNLOCK(e->src);
+  send_wanted_eos(e);
+}
+
+void ew_enc_push_eos(EwEnc *e) {
+  g_atomic_int_set(&e->eos_wanted, TRUE);
+  send_wanted_eos(e);
 }
 
 // What flush-stop takes off the pad.
@@ -230,7 +243,7 @@ static void eos(EwSink *s) {
     s->eos = TRUE;
     g_mutex_unlock(&e->lock);
   }
-  GST_PAD_STREAM_UNLOCK(e->src);
+  ew_src_unlock(e);
   if (!wait && ew_enc_all_eos(e))
     ewSrtpAllEOS(e->handle);
 }
@@ -286,19 +299,31 @@ gboolean ew_sink_end_flush(EwSink *s, GstEvent *stop) {
     ok = gst_pad_push_event(e->src, stop);
   else
     gst_event_unref(stop);
-  GST_PAD_STREAM_UNLOCK(e->src);
+  ew_src_unlock(e);
   return ok;
 }
 
 static gboolean flush_start(EwSink *s, GstEvent *event) {
   EwEnc *e = s->enc;
   g_mutex_lock(&e->lock);
+  if (s->gone) { // nobody would end it
+    g_mutex_unlock(&e->lock);
+    gst_event_unref(event);
+    return FALSE;
+  }
   if (!s->in_flush)
     g_atomic_int_inc(&e->flushes);
   s->in_flush = TRUE;
+  s->starting++;
   g_mutex_unlock(&e->lock);
   ew_sink_set_flushing(s, TRUE);
-  return gst_pad_push_event(e->src, event);
+  gboolean ok = gst_pad_push_event(e->src, event);
+  g_mutex_lock(&e->lock);
+  gboolean end = --s->starting == 0 && s->gone && s->in_flush;
+  g_mutex_unlock(&e->lock);
+  if (end) // the pad was released meanwhile
+    ew_sink_end_flush(s, gst_event_new_flush_stop(TRUE));
+  return ok;
 }
 
 gboolean ew_sink_event(GstPad *pad, GstObject *parent, GstEvent *event) {
@@ -338,6 +363,6 @@ gboolean ew_sink_event(GstPad *pad, GstObject *parent, GstEvent *event) {
     ew_enc_out_start(e, s);
     ok = gst_pad_push_event(e->src, event);
   }
-  GST_PAD_STREAM_UNLOCK(e->src);
+  ew_src_unlock(e);
   return ok;
 }

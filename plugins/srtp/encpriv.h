@@ -38,6 +38,7 @@ struct EwSink_ {
   GstCaps *new_caps;
   gboolean eos, gone;
   gboolean in_flush; // between flush-start and flush-stop
+  guint starting; // threads that are about to push its flush-start
   gboolean flushing; // flushed or deactivated: do not wait
   GstClockID clock_id;
 };
@@ -52,6 +53,7 @@ struct EwEnc_ {
   gint keys;
   gint flushes; // sink pads between flush-start and flush-stop
   gint sync;
+  gint eos_wanted; // EOS is to go out as soon as nobody pushes
   gint64 warned;
   guint64 counts[EW_N_COUNTS];
 
@@ -90,6 +92,8 @@ GstFlowReturn ew_enc_child_push(EwSink *s, GstBuffer *b); // encstd.c
 GstFlowReturn ew_sink_wait(EwSink *s, GstBuffer *buffer);
 void ew_sink_set_flushing(EwSink *s, gboolean flushing);
 gboolean ew_enc_src_query(GstPad *pad, GstObject *parent, GstQuery *query);
+
+void ew_src_unlock(EwEnc *e); // the source pad's stream lock
 
 static inline gboolean ew_src_flushing(EwEnc *e) { return GST_PAD_IS_FLUSHING(e->src); }
 

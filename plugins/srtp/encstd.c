@@ -10,7 +10,7 @@ static GstFlowReturn child_back(gpointer owner, guint kind, GstBuffer *buffer) {
   ew_count(e->counts, kind == EW_KIND_RTP ? EW_COUNT_RTP_PACKETS : EW_COUNT_RTCP_PACKETS, 1);
   GST_PAD_STREAM_LOCK(e->src);
   GstFlowReturn ret = ew_enc_out_push(e, s, buffer);
-  GST_PAD_STREAM_UNLOCK(e->src);
+  ew_src_unlock(e);
   return ret;
 }
 

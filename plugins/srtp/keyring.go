@@ -124,8 +124,10 @@ func (k *keyring) openAmong(dst, pkt []byte, rtcp bool) (int, error) {
 		if why == nil || i < k.newest && errors.Is(why, crypto.ErrAuth) {
 			why = err
 		}
-		// A replay to one receiver of a key must not be tried with the other.
-		if i < k.newest && !errors.Is(err, crypto.ErrAuth) {
+		// A replay to one receiver of a key must not be tried with the other. Nor what does not
+		// authenticate to one that knows how the source counts: to the other, which has not seen
+		// what this one has, an old packet would be new.
+		if i < k.newest && (!errors.Is(err, crypto.ErrAuth) || !rtcp && k.keys[i].Opened(pkt)) {
 			i = k.newest - 1
 		}
 	}
@@ -138,6 +140,9 @@ func (k *keyring) opened(i int, now time.Time) {
 		k.first = now
 	}
 	if i > 0 { // the one before could not: this is how the peer counts
+		for _, other := range k.keys[:i] {
+			k.keys[i].TakeOver(other)
+		}
 		k.keys = k.keys[i:]
 		k.newest -= i
 	}

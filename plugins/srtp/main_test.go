@@ -95,7 +95,11 @@ func (b *encBin) RequestPad(template, name string, _ gst.Caps) *gst.Pad {
 		k = KindRTCP
 	}
 	p := b.enc.NewSink(template, name, k)
-	if p == nil || !b.AddPad(p) {
+	if p == nil {
+		return nil
+	}
+	if !b.AddPad(p) {
+		b.enc.ReleaseSink(p)
 		return nil
 	}
 	return p

@@ -89,7 +89,7 @@ func TestUnsignedRest(t *testing.T) {
 		t.Fatal("the flight did not pass")
 	}
 	for _, f := range flight {
-		if !matches(g.passed[f.seq], f) {
+		if !matches(g.had(f.seq), f) {
 			t.Errorf("message %d is a forged one", f.seq)
 		}
 	}

@@ -56,7 +56,7 @@ type Guard struct {
 	flight        flight
 	hello         []byte // a server: the ClientHello that the stack answers, with its header
 	helloSeq      uint16
-	passed        map[uint16][]byte // what the stack got, with headers
+	passed        [][]byte // what the stack got, with headers, by message_seq
 	lastPassed    uint16
 	verified      bool // a client got a HelloVerifyRequest
 	cookie        []byte
@@ -80,7 +80,7 @@ type outMessage struct {
 
 // NewGuard makes the guard of one handshake attempt of a client or a server.
 func NewGuard(client bool) *Guard {
-	return &Guard{client: client, passed: make(map[uint16][]byte)}
+	return &Guard{client: client}
 }
 
 // StartSeq makes the record numbers of epoch 0 in what Out returns begin at
@@ -113,6 +113,7 @@ func (g *Guard) Established() {
 	g.established = true
 	g.flight = flight{}
 	g.out = nil
+	g.hello = nil
 }
 
 // Stale tells that a client's attempt follows a HelloVerifyRequest that the

@@ -115,8 +115,8 @@ func matches(raw []byte, f fragment) bool {
 // again handles a retransmission of what the stack got before: it answers
 // that by its own last flight where ours was lost.
 func (g *Guard) again(f fragment) bool {
-	raw, known := g.passed[f.seq]
-	if !known || !matches(raw, f) {
+	raw := g.had(f.seq)
+	if raw == nil || !matches(raw, f) {
 		return false
 	}
 	if g.established {
@@ -206,9 +206,20 @@ func (g *Guard) judgeHello(seq uint16, drop func(Reason)) {
 	}
 }
 
+// had is the message that the stack got, nil if it did not.
+func (g *Guard) had(seq uint16) []byte {
+	if int(seq) >= len(g.passed) {
+		return nil
+	}
+	return g.passed[seq]
+}
+
 // deliver gives a message to the stack and remembers it.
 func (g *Guard) deliver(kind byte, seq uint16, body []byte) {
 	raw := appendHandshakeHeader(make([]byte, 0, handshakeHeader+len(body)), kind, len(body), seq, 0, len(body))
+	for len(g.passed) <= int(seq) { // single digits
+		g.passed = append(g.passed, nil)
+	}
 	g.passed[seq] = append(raw, body...)
 	g.lastPassed = seq
 	g.frames.message(kind, seq, body)
