@@ -129,6 +129,7 @@ enum {
 GstPad *ew_pad_new(gpointer element, const char *template_name, const char *name, EwHandle handle, guint flags);
 GstPad *ew_ghost_pad_new(gpointer element, const char *template_name, const char *name, GstPad *target, EwHandle handle);
 GstFlowReturn ew_pad_push_locked(GstPad *pad, GstBuffer *buffer);
+void ew_pad_cut(GstPad *pad, gint64 wait_us);
 GstFlowReturn ew_pad_push_list_locked(GstPad *pad, GstBufferList *list);
 gboolean ew_pad_push_event_locked(GstPad *pad, GstEvent *event);
 void ew_push_gap(gpointer transform, guint64 pts, guint64 duration);

@@ -176,6 +176,27 @@ GstFlowReturn ew_pad_push_locked(GstPad *pad, GstBuffer *buffer) {
   return ret;
 }
 
+void ew_pad_cut(GstPad *pad, gint64 wait_us) {
+  GRecMutex *lock = GST_PAD_GET_STREAM_LOCK(pad);
+  gint64 end = g_get_monotonic_time() + wait_us;
+  while (!g_rec_mutex_trylock(lock)) {
+    if (g_get_monotonic_time() >= end) {
+      // The pad does not become active between the two events: nothing can
+      // block again.
+      GstPad *peer = gst_pad_get_peer(pad);
+      gst_pad_push_event(pad, gst_event_new_flush_start());
+      gst_pad_set_active(pad, FALSE);
+      if (peer) {
+        gst_pad_send_event(peer, gst_event_new_flush_stop(FALSE));
+        gst_object_unref(peer);
+      }
+      return;
+    }
+    g_usleep(2000);
+  }
+  g_rec_mutex_unlock(lock);
+}
+
 GstFlowReturn ew_pad_push_list_locked(GstPad *pad, GstBufferList *list) {
   GstFlowReturn ret;
   GST_PAD_STREAM_LOCK(pad);

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -199,6 +200,18 @@ func (p *Pad) SetActive(on bool) bool {
 	}
 	defer p.leave()
 	return C.gst_pad_set_active(p.p, gbool(on)) != 0
+}
+
+// Cut ends a PushLocked that downstream blocks, on a source pad that is about to be
+// deactivated or removed: a push that does not end within wait is flushed out, and
+// the pad is inactive then. Deactivating alone waits as long as downstream does, as
+// a sink in PAUSED or an appsink that is full.
+func (p *Pad) Cut(wait time.Duration) {
+	if !p.enter() {
+		return
+	}
+	defer p.leave()
+	C.ew_pad_cut(p.p, C.gint64(wait.Microseconds()))
 }
 
 // Push pushes from the element's streaming thread; the buffer is handed over.

@@ -55,8 +55,8 @@ type attempt struct {
 	noProfile    bool // the client offers use_srtp without one of ours
 
 	// Results.
-	profile     srtp.Profile
-	fingerprint string
+	profile          srtp.Profile
+	pem, fingerprint string // of the peer; written with the connection's lock held
 
 	mu          sync.Mutex
 	wake        chan struct{}
@@ -70,8 +70,10 @@ type attempt struct {
 	in          [][]byte
 	inBytes     int
 	pass        [][]byte // judged, for the stack
-	held        [][]byte // records of epoch 1 that nobody can open yet, and data
+	held        [][]byte // records of epoch 1 that nobody can open yet
 	heldBytes   int
+	ready       [][]byte // records that have authenticated, for the session
+	readyBytes  int
 	serverHello collector
 	secrets     *secrets
 	protection  *protection
@@ -208,8 +210,8 @@ func (a *attempt) verify(chain [][]byte, _ [][]*x509.Certificate) (err error) {
 	if len(chain) == 0 {
 		return errors.New("the peer has no certificate")
 	}
-	pem, fingerprint := a.r.setPeer(chain[0])
-	a.fingerprint = fingerprint
+	a.r.setPeer(a, chain[0])
+	pem, fingerprint := a.pem, a.fingerprint
 	cfg := a.r.dec.configuration()
 	if cfg.Accept != nil && a.r.wasAccepted(pem) {
 		cfg.Accept = nil
@@ -317,8 +319,8 @@ func (a *attempt) detach() (s *session, rest [][]byte, err error) {
 			}
 		}
 	}
-	rest = append(a.held, a.in...)
-	a.held, a.in, a.pass, a.flight = nil, nil, nil, nil
+	rest = append(append(a.ready, a.held...), a.in...)
+	a.ready, a.held, a.in, a.pass, a.flight = nil, nil, nil, nil, nil
 	return s, rest, nil
 }
 

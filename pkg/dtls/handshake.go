@@ -190,6 +190,10 @@ func (r *run) promote(a *attempt) error {
 	r.session = s
 	r.closed = false
 	r.trouble = nil
+	r.showPeer(a.pem, a.fingerprint) // that of these keys, whoever else has shaken hands beside
+	if len(r.attempts) == 0 {
+		r.front = nil // recorded ClientHellos and late copies have no valid cookie any more
+	}
 	if r.deadline != nil {
 		r.deadline.Stop()
 	}
@@ -235,27 +239,35 @@ func (r *run) promote(a *attempt) error {
 	return nil
 }
 
-// setPeer notes the peer's certificate and tells the decoder if it is new.
-func (r *run) setPeer(der []byte) (pem, fingerprint string) {
-	pem = identity.CertificatePEM(der)
-	fingerprint, _ = identity.Fingerprint("sha-256", der)
+// setPeer notes the peer's certificate and tells the decoder if it is new. Beside
+// a session it waits for promote: until then the peer is that of the session.
+func (r *run) setPeer(a *attempt, der []byte) {
+	pem := identity.CertificatePEM(der)
+	fingerprint, _ := identity.Fingerprint("sha-256", der)
 	c := r.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.run != r {
-		return pem, fingerprint
+	a.pem, a.fingerprint = pem, fingerprint
+	if c.run == r && r.session == nil {
+		r.showPeer(pem, fingerprint)
 	}
-	c.peerPrint = fingerprint
-	if c.peerPEM != pem {
-		c.peerPEM = pem
-		c.tell(nil, func(h *DecoderHandler) {
-			if h.PeerCertificate != nil {
-				h.PeerCertificate(pem)
-			}
-		})
-	}
-	return pem, fingerprint
 }
+
+// showPeer makes a certificate the connection's peer's. c.mu is held.
+func (r *run) showPeer(pem, fingerprint string) {
+	c := r.c
+	c.peerPrint = fingerprint
+	if c.peerPEM == pem {
+		return
+	}
+	c.peerPEM = pem
+	c.tell(nil, func(h *DecoderHandler) {
+		if h.PeerCertificate != nil {
+			h.PeerCertificate(pem)
+		}
+	})
+}
+
 func (r *run) wasAccepted(pem string) bool {
 	r.c.mu.Lock()
 	defer r.c.mu.Unlock()

@@ -191,18 +191,24 @@ func (p *protection) seal(dst []byte, typ byte, plain []byte) ([]byte, error) {
 // open authenticates and decrypts a record of epoch 1 into memory of its own.
 // Only then is its sequence number taken as seen.
 func (p *protection) open(record []byte) (plain []byte, drop wire.Reason, ok bool) {
+	if plain, drop, ok = p.peek(record); ok {
+		p.window.mark(recordSequence(record))
+	}
+	return plain, drop, ok
+}
+
+// peek is open for a record that will be opened again.
+func (p *protection) peek(record []byte) (plain []byte, drop wire.Reason, ok bool) {
 	if len(record) < headerSize+overhead {
 		return nil, wire.DropMalformed, false
 	}
-	seq := recordSequence(record)
-	if p.window.seen(seq) {
+	if p.window.seen(recordSequence(record)) {
 		return nil, wire.DropReplay, false
 	}
 	plain, err := openWith(p.recv, p.recvIV, record)
 	if err != nil {
 		return nil, wire.DropAuth, false
 	}
-	p.window.mark(seq)
 	return plain, 0, true
 }
 

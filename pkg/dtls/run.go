@@ -293,8 +293,9 @@ func (r *run) peerClosed() {
 		r.finishClosing()
 		return
 	}
-	if r.config.IsClient && r.config.PeerTimeout > 0 {
-		// A server that comes again waits for our ClientHello.
+	if r.config.IsClient && r.config.PeerTimeout > 0 && len(r.attempts) == 0 {
+		// A server that restarts in good order says goodbye, too, and waits for a
+		// ClientHello then.
 		r.after(r.config.PeerTimeout, func() {
 			if r.session == nil && r.closed && !r.final && len(r.attempts) == 0 {
 				r.startClient()

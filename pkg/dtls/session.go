@@ -83,7 +83,7 @@ func (s *session) receive(p []byte) (rest []byte, whole bool) {
 			if s.r.session != s {
 				return nil, true // it ended
 			}
-		case others && drop == wire.DropAuth:
+		case others && (drop == wire.DropAuth || drop == wire.DropReplay): // the numbers of another session begin at 0
 			rest = append(rest, record...)
 		default:
 			c.counters.drop(drop)

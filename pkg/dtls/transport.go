@@ -270,31 +270,31 @@ func (a *attempt) hold(record []byte) {
 	a.heldBytes += len(record)
 }
 
-// openHeld authenticates the records of epoch 1 for the stack, once the keys
-// and the peer's ChangeCipherSpec are there. Data waits for the session.
+// openHeld authenticates the records of epoch 1, once the keys and the peer's
+// ChangeCipherSpec are there: the handshake's are for the stack; data and
+// warnings, close_notify among them, wait for the session, which opens them again.
 func (a *attempt) openHeld() {
 	if a.protection == nil || len(a.held) == 0 || !a.cipherSpec {
 		return
 	}
-	kept := a.held[:0]
 	for _, record := range a.held {
-		if record[0] == typeData {
-			kept = append(kept, record)
-			continue
-		}
-		a.heldBytes -= len(record)
-		plain, drop, ok := a.protection.open(record)
+		plain, drop, ok := a.protection.peek(record)
 		switch {
 		case !ok:
 			a.r.c.counters.drop(drop)
 		case record[0] == typeHandshake:
+			a.protection.window.mark(recordSequence(record))
 			a.pass = append(a.pass, record)
-		case record[0] == typeAlert && len(plain) == 2 && (plain[0] == 2 || plain[1] == 0):
+		case record[0] == typeAlert && len(plain) == 2 && plain[0] == 2:
 			a.failLocked(&AlertError{Description: plain[1]})
+		case len(a.ready) >= attemptDatagrams || a.readyBytes+len(record) > attemptBytes:
+			a.r.c.counters.drop(wire.DropQueueFull)
+		default:
+			a.ready = append(a.ready, record)
+			a.readyBytes += len(record)
 		}
 	}
-	clear(a.held[len(kept):])
-	a.held = kept
+	a.held, a.heldBytes = nil, 0
 }
 
 // WriteTo takes a datagram of the stack: it gets the record numbers of this

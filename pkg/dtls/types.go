@@ -116,12 +116,14 @@ type DecoderConfig struct {
 // nil. They are called on a goroutine of the connection, one at a time, with
 // no lock held, and may call everything of this package.
 type DecoderHandler struct {
-	Data            func(p []byte) // one record of application data, the callee's to keep
-	State           func(State)
-	Keys            func(Keys)
-	PeerCertificate func(pem string) // before it is judged
-	Closed          func()           // the peer's close_notify came, after all its Data
-	Error           func(error)      // the connection has failed
+	Data  func(p []byte) // one record of application data, the callee's to keep
+	State func(State)
+	Keys  func(Keys)
+	// PeerCertificate comes before it is judged; beside a session, with the keys
+	// of the handshake that replaces it.
+	PeerCertificate func(pem string)
+	Closed          func()      // the peer's close_notify came, after all its Data
+	Error           func(error) // the connection has failed
 	Warning         func(error)
 }
 

@@ -62,6 +62,9 @@ func (d *decoder) ChangeState(t gst.StateChange) gst.StateChangeReturn {
 	if t == gst.NullToReady && !d.Open() {
 		return gst.StateChangeFailure
 	}
+	if t == gst.PausedToReady {
+		d.data.Stop()
+	}
 	ret := d.ParentChangeState(t)
 	switch {
 	case t == gst.ReadyToPaused || t == gst.PausedToReady:

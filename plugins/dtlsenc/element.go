@@ -50,7 +50,7 @@ var Class = &gst.Class{
 	New: func(e *gst.Element) any {
 		d := &encoder{Element: e, Sender: dtlsside.NewSender(e, log)}
 		d.Output = d.push
-		d.Unblock = func() { d.src.SetActive(false) }
+		d.Unblock = func() { d.src.Cut(0) }
 		d.Keys = func(dtls.Keys) { e.Emit("on-key-received") }
 		d.Closed = d.closed
 		d.src = e.NewPad("src", "", gst.PadFuncs{})

@@ -152,6 +152,7 @@ func (d *decoder) ChangeState(t gst.StateChange) gst.StateChangeReturn {
 		}
 	case gst.PausedToReady:
 		d.alive.Store(false)
+		d.data.Stop()
 	}
 	d.media.Before(t)
 	ret := d.ParentChangeState(t)

@@ -85,7 +85,7 @@ func newEncoder(e *gst.Element) any {
 	e.AddPad(d.src)
 	d.static.Changed = d.staticChanged
 	d.sender.Output = func(datagram []byte) gst.FlowReturn { return d.media.PushData(datagram) }
-	d.sender.Unblock = func() { d.src.SetActive(false) }
+	d.sender.Unblock = func() { d.src.Cut(0) }
 	d.sender.Keys = d.keys
 	d.sender.Closed = func() { d.media.PushEOS() }
 	return d
@@ -152,6 +152,7 @@ func (d *encoder) ChangeState(t gst.StateChange) gst.StateChangeReturn {
 	case gst.PausedToReady:
 		d.alive.Store(false)
 		d.sender.Stop()
+		d.src.Cut(dtlsside.CutAfter) // a sink pad's push, too
 	}
 	d.media.Before(t)
 	ret := d.ParentChangeState(t)

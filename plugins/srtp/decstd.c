@@ -51,7 +51,10 @@ void ew_dec_child_key(EwDec *d, const guint8 *key, gsize size, const char *rtp_c
   gst_buffer_fill(b, 0, key, size);
   GstCaps *caps = gst_caps_new_simple("application/x-srtp", "srtp-key", GST_TYPE_BUFFER, b, "srtp-cipher", G_TYPE_STRING,
       rtp_cipher, "srtp-auth", G_TYPE_STRING, rtp_auth, "srtcp-cipher", G_TYPE_STRING, rtcp_cipher, "srtcp-auth",
-      G_TYPE_STRING, rtcp_auth, NULL);
+      G_TYPE_STRING, rtcp_auth,
+      // srtpdec asks for it, and GStreamer logs the whole structure, key
+      // included, where a field that is asked for is missing.
+      "mki", GST_TYPE_BUFFER, NULL, NULL);
   gst_buffer_unref(b);
   g_mutex_lock(&d->key_lock);
   gst_caps_replace(&d->child_key, caps);

@@ -272,5 +272,67 @@ class Secrets(unittest.TestCase):
                     self.assertNotIn(base64.b64encode(key).decode()[:20].lower(), text)
 
 
+
+@ours_only
+class SetWhileReady(unittest.TestCase):
+    def test_fingerprint(self):
+        """What is set in READY or PLAYING, before the handshake, counts."""
+        for state in (Gst.State.READY, Gst.State.PLAYING):
+            with self.subTest(state=state.value_nick):
+                a, b = pair()
+                with a, b:
+                    a.make_rx().pipeline.set_state(state)
+                    a.dec.set_property("peer-fingerprint", certs.identity("ec", "other").fingerprint())
+                    a.rx.play()
+                    a.start_tx()
+                    b.start()
+                    self.assertIn("peer-fingerprint", a.error())
+
+    def test_pem(self):
+        """What pem says is what the peer gets."""
+        a, b = pair(client={"dec": {"pem": certs.identity("ec", "first").pem}})
+        with a, b:
+            a.make_rx().pipeline.set_state(Gst.State.READY)
+            a.dec.set_property("pem", certs.identity("ec", "second").pem)
+            a.rx.play()
+            a.start_tx()
+            b.start()
+            b.wait()
+            self.assertEqual(b.dec.get_property("peer-pem").strip(), a.dec.get_property("pem").strip())
+
+    def test_pin_of_nothing(self):
+        for pins in (",", " ", "\n"):
+            a, b = pair(client={"dec": {"peer-fingerprint": pins}})
+            with a, b:
+                self.assertRaisesRegex(AssertionError, "peer-fingerprint", a.start)
+
+
+@ours_only
+class FullDownstream(unittest.TestCase):
+    """A sink that takes no more does not keep an element from stopping or a pad from going."""
+
+    def test_appsink(self):
+        for how in ("release", "stop"):
+            with self.subTest(how=how):
+                a, b = pair(data=True)
+                with a, b:
+                    sink = b.make_rx()["data"]
+                    sink.set_property("max-buffers", 1)
+                    sink.set_property("emit-signals", False)
+                    b.rx.play()
+                    b.start_tx()
+                    a.start()
+                    a.wait()
+                    b.wait()
+                    for _ in range(20):
+                        a.send("data", b"y" * 1000)
+                    wait_for(lambda: b.stats("dec")["packets-received"] >= 20, 5, "the data")
+                    if how == "release":
+                        b.dec.release_request_pad(b.dec.get_static_pad("data_src"))
+                    else:
+                        b.dec.set_locked_state(True)
+                        b.dec.set_state(Gst.State.NULL)
+
+
 if __name__ == "__main__":
     unittest.main()

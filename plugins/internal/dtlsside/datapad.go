@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 )
@@ -55,7 +56,21 @@ func (d *DataPad) Release(p *gst.Pad) {
 		d.pad = nil
 	}
 	d.mu.Unlock()
+	p.Cut(CutAfter)
 	d.e.RemovePad(p)
+}
+
+// CutAfter is how long a stop or a release waits for a push that downstream blocks.
+const CutAfter = 200 * time.Millisecond
+
+// Stop ends a push that downstream blocks: the pad is about to be deactivated.
+func (d *DataPad) Stop() {
+	d.mu.Lock()
+	p := d.pad
+	d.mu.Unlock()
+	if p != nil {
+		p.Cut(CutAfter)
+	}
 }
 
 // Reset forgets that the stream has begun: the pad was deactivated or flushed.

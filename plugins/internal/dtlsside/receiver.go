@@ -51,6 +51,7 @@ type Receiver struct {
 	// Lock order: mu is taken alone. It is never held while the connection or
 	// GStreamer is called.
 	mu       sync.Mutex
+	change   sync.Mutex // makes reconfigure one at a time; before mu
 	set      receiverSettings
 	ident    *identity.Identity // nil until it is needed
 	identErr error              // of the pem that was set
@@ -112,24 +113,9 @@ func (r *Receiver) Open() bool {
 	if set.id == "" {
 		return fail("connection-id", errors.New("not set: give the decoder and its encoder the same, unique connection-id"))
 	}
-	ident, err := r.identity()
+	c, property, err := r.config(set)
 	if err != nil {
-		return fail("pem", err)
-	}
-	c := dtls.DecoderConfig{Identity: ident, ServerName: set.peerName, Accept: r.accept}
-	if c.Pins, err = identity.ParsePins(set.pins); err != nil {
-		return fail("peer-fingerprint", err)
-	}
-	if set.verify == verifyCA || set.verify == verifyAuto && set.caFile != "" {
-		c.Verify = dtls.VerifyCA
-		if set.caFile != "" {
-			c.CAs, err = identity.LoadCAs(set.caFile)
-		} else if c.CAs, err = x509.SystemCertPool(); err != nil {
-			err = fmt.Errorf("the system's CAs cannot be read (%w): name a file of CA certificates", err)
-		}
-		if err != nil {
-			return fail("ca-file", err)
-		}
+		return fail(property, err)
 	}
 	dec, err := dtls.OpenDecoder(set.id, r.e.Name(), c, dtls.DecoderHandler{
 		Data: r.Data, State: r.tellState, Keys: r.tellKeys, PeerCertificate: r.tellPeer, Closed: r.tellClosed,
@@ -144,6 +130,57 @@ func (r *Receiver) Open() bool {
 	r.dec, r.finished, r.peerPEM = dec, false, ""
 	r.mu.Unlock()
 	return true
+}
+
+// config is what the properties ask of this end and of its peer, or the property
+// that is wrong and why.
+func (r *Receiver) config(set receiverSettings) (c dtls.DecoderConfig, property string, err error) {
+	c = dtls.DecoderConfig{ServerName: set.peerName, Accept: r.accept}
+	if c.Identity, err = r.identity(); err != nil {
+		return c, "pem", err
+	}
+	if c.Pins, err = identity.ParsePins(set.pins); err != nil {
+		return c, "peer-fingerprint", err
+	}
+	if set.pins != "" && len(c.Pins) == 0 {
+		return c, "peer-fingerprint", errors.New("there is no fingerprint in it, so it would verify nobody: " +
+			"write it as SDP does, sha-256 AA:BB:…")
+	}
+	if set.verify == verifyCA || set.verify == verifyAuto && set.caFile != "" {
+		c.Verify = dtls.VerifyCA
+		if set.caFile != "" {
+			c.CAs, err = identity.LoadCAs(set.caFile)
+		} else if c.CAs, err = x509.SystemCertPool(); err != nil {
+			err = fmt.Errorf("the system's CAs cannot be read (%w): name a file of CA certificates", err)
+		}
+	}
+	return c, "ca-file", err
+}
+
+// reconfigure lets what was set in READY or above count for handshakes that are
+// judged from now on. A setting that is wrong must not leave the peer unverified:
+// nobody is accepted until it is mended.
+func (r *Receiver) reconfigure() {
+	r.change.Lock()
+	defer r.change.Unlock()
+	r.mu.Lock()
+	set, dec := r.set, r.dec
+	r.mu.Unlock()
+	if dec == nil {
+		return
+	}
+	c, property, err := r.config(set)
+	if err != nil {
+		c.Pins, c.Verify = []identity.Pin{{}}, dtls.VerifyNone // the zero Pin matches nobody
+	}
+	dec.Configure(c)
+	if err != nil {
+		r.e.Error(gst.ResourceSettings, r.named(fmt.Errorf("%s: %w: until it is mended no peer is accepted", property, err)).Error(), "")
+		return
+	}
+	if dec.Connection().State() == dtls.StateConnected {
+		r.log.Log(gst.LevelWarning, r.e, "what was set about certificates counts for the next handshake: the present one is complete")
+	}
 }
 
 func (r *Receiver) named(err error) error { return fmt.Errorf("%s: %w", r.e.Name(), err) }
@@ -330,6 +367,7 @@ func (r *Receiver) setPEM(pem string) {
 		// The setter cannot refuse; NULL→READY does.
 		r.log.Log(gst.LevelError, r.e, "pem: %v", err)
 	}
+	r.reconfigure()
 }
 
 func (r *Receiver) peer() string {

@@ -21,14 +21,26 @@ func receiverField[T, V any](of func(*T) *Receiver, f func(*receiverSettings) *V
 		}
 }
 
+// trustField is a field that says whom to trust.
+func trustField[T, V any](of func(*T) *Receiver, f func(*receiverSettings) *V) (func(*T) V, func(*T, V)) {
+	get, set := receiverField(of, f)
+	return get, func(t *T, v V) {
+		set(t, v)
+		of(t).reconfigure()
+	}
+}
+
 // ReceiverProperties are the properties that dtlsdec and dtlssrtpdec share; see
 // SenderProperties for the arguments.
 func ReceiverProperties[T any](of func(*T) *Receiver, versionName string, media func(*T) Media) []gst.Property {
 	str := func(name, blurb string, flags gst.PropFlags, f func(*receiverSettings) *string) gst.Property {
 		get, set := receiverField(of, f)
+		if flags != 0 {
+			get, set = trustField(of, f)
+		}
 		return gst.StringProp(name, blurb, "", flags, get, set)
 	}
-	getVerify, setVerify := receiverField(of, func(s *receiverSettings) *gst.Enum { return &s.verify })
+	getVerify, setVerify := trustField(of, func(s *receiverSettings) *gst.Enum { return &s.verify })
 	getEOS, setEOS := receiverField(of, func(s *receiverSettings) *bool { return &s.eosOnClose })
 	return []gst.Property{
 		str("connection-id", "Name of the connection: every encoder/decoder pair has the same, unique connection-id", 0,
