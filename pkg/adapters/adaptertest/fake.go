@@ -22,6 +22,8 @@ type Received struct {
 	Topic        string
 	Key, Payload []byte
 	TimestampMS  int64
+	Session      uint64 // as the headers say; 0 without
+	Number       uint64
 }
 
 // A Fake is an adapter together with its server, both in memory. Its zero value is a server that is up.
@@ -46,7 +48,7 @@ func (f *Fake) Name() string { return "fake" }
 
 // Capabilities are all there are.
 func (f *Fake) Capabilities() adapters.Capabilities {
-	return adapters.Capabilities{Keys: true, Timestamps: true, Acknowledged: true}
+	return adapters.Capabilities{Keys: true, Timestamps: true, Headers: true, Acknowledged: true}
 }
 
 // Down takes the server away, or brings it back.
@@ -215,7 +217,7 @@ func (c *fakeConn) answer(messages []adapters.Message) []adapters.Result {
 			r.Err = &adapters.DeliveryError{Kind: adapters.ErrTooLarge, Topic: topic, Host: "fake",
 				Cause: "the message is too large", Remedy: "send less"}
 		default:
-			c.f.received = append(c.f.received, Received{topic, m.Key, m.Payload, m.TimestampMS})
+			c.f.received = append(c.f.received, Received{topic, m.Key, m.Payload, m.TimestampMS, m.Session, m.Number})
 		}
 		results = append(results, r)
 	}
