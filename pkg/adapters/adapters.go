@@ -152,6 +152,12 @@ type Adapter interface {
 	Open(Config, Sink) (Conn, error)
 }
 
+// A Splitter is an Adapter whose connection strings name a topic beside the servers. Connections to the same
+// servers can be shared, whatever their topics.
+type Splitter interface {
+	SplitConnStr(connStr string) (servers, topic string, err error)
+}
+
 // What a DeliveryError can be about, for errors.Is.
 var (
 	ErrUnknownTopic = errors.New("unknown topic")

@@ -69,7 +69,7 @@ func recovered(t *testing.T, name string, content []byte) (ids map[uint64]bool, 
 	ids = map[uint64]bool{}
 	for {
 		var b adapters.Batch
-		n, err := s.Read(&b, 1000)
+		n, err := s.Read(&b, 1<<30, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func recovered(t *testing.T, name string, content []byte) (ids map[uint64]bool, 
 	_ = s.Close()
 	s = open(t, dir, Options{Sync: SyncNone})
 	var b adapters.Batch
-	if n, err := s.Read(&b, 1<<20); err != nil || n != len(ids)+1 {
+	if n, err := s.Read(&b, 1<<30, 1<<20); err != nil || n != len(ids)+1 {
 		t.Fatalf("%d messages after the second start, want %d: %v", n, len(ids)+1, err)
 	}
 	_ = s.Close()
@@ -327,7 +327,7 @@ func FuzzSegment(f *testing.F) {
 		last := uint64(0)
 		for {
 			var b adapters.Batch
-			n, err := s.Read(&b, 1<<16)
+			n, err := s.Read(&b, 1<<30, 1<<16)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -24,6 +24,18 @@ func (s *Spool) unreadLocked() int {
 	return n
 }
 
+// NextUnread is the id of the message that Read would return next.
+func (s *Spool) NextUnread() (uint64, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range s.segments {
+		if g.unread > 0 {
+			return g.skip(g.readUpTo+1, false), true
+		}
+	}
+	return 0, false
+}
+
 // Rewind makes everything that has no answer unread.
 func (s *Spool) Rewind() {
 	s.disk.Lock()
@@ -48,13 +60,13 @@ func (s *Spool) Skip(id uint64) {
 	}
 }
 
-// Read appends unread messages to b, in order, until b holds about maxBytes or there are no more. It
-// returns how many.
-func (s *Spool) Read(b *adapters.Batch, maxBytes int) (int, error) {
+// Read appends unread messages to b, in order, until it has maxMessages more or holds about maxBytes, or
+// there are no more. It returns how many.
+func (s *Spool) Read(b *adapters.Batch, maxMessages, maxBytes int) (int, error) {
 	s.disk.Lock()
 	defer s.disk.Unlock()
 	n := 0
-	for len(b.Data) < maxBytes {
+	for len(b.Data) < maxBytes && n < maxMessages {
 		s.mu.Lock()
 		i := slices.IndexFunc(s.segments, func(g *segment) bool { return g.unread > 0 })
 		if i < 0 {
@@ -63,7 +75,7 @@ func (s *Spool) Read(b *adapters.Batch, maxBytes int) (int, error) {
 		}
 		g := s.segments[i]
 		s.mu.Unlock()
-		did, err := s.readSome(g, b, maxBytes)
+		did, err := s.readSome(g, b, maxMessages-n, maxBytes)
 		n += did
 		if err != nil {
 			return n, err
@@ -73,7 +85,7 @@ func (s *Spool) Read(b *adapters.Batch, maxBytes int) (int, error) {
 }
 
 // readSome reads on in one segment.
-func (s *Spool) readSome(g *segment, b *adapters.Batch, maxBytes int) (int, error) {
+func (s *Spool) readSome(g *segment, b *adapters.Batch, maxMessages, maxBytes int) (int, error) {
 	if err := g.open(); err != nil {
 		return 0, err
 	}
@@ -84,7 +96,7 @@ func (s *Spool) readSome(g *segment, b *adapters.Batch, maxBytes int) (int, erro
 	s.reader.f, s.reader.size, s.reader.marker = g.f, g.size, g.marker
 	tooOld := s.tooOld()
 	n := 0
-	for len(b.Data) < maxBytes && g.read < g.size {
+	for len(b.Data) < maxBytes && n < maxMessages && g.read < g.size {
 		v, next, err := s.reader.at(g.read)
 		if err == nil && (v.Seq <= g.readUpTo || v.Seq > g.last) {
 			err = errDamaged

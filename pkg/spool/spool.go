@@ -195,6 +195,17 @@ func (s *Spool) Ack(id uint64) bool {
 	return i >= 0 && s.answerLocked(s.segments[i], id)
 }
 
+// Holds reports whether message id is on disk without an answer.
+func (s *Spool) Holds(id uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, found := slices.BinarySearchFunc(s.segments, id, func(g *segment, id uint64) int { return cmp.Compare(g.first, id) })
+	if !found {
+		i--
+	}
+	return i >= 0 && !s.segments[i].answered(id)
+}
+
 func (s *Spool) answerLocked(g *segment, id uint64) bool {
 	if !g.answer(id) {
 		return false

@@ -70,7 +70,7 @@ func readAll(t testing.TB, s *Spool) []uint64 {
 	var ids []uint64
 	for {
 		var b adapters.Batch
-		n, err := s.Read(&b, 2000)
+		n, err := s.Read(&b, 1<<30, 2000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +225,7 @@ func TestAgainstModel(t *testing.T) {
 				memory = nil // the rest is given up
 			case op < 75:
 				var b adapters.Batch
-				if _, err := s.Read(&b, r.IntN(20000)); err != nil {
+				if _, err := s.Read(&b, 1<<30, r.IntN(20000)); err != nil {
 					t.Fatal(err)
 				}
 				for i := range b.Len() {
@@ -320,13 +320,13 @@ func TestExpiry(t *testing.T) {
 	s := open(t, dir, Options{MaxAge: 300 * time.Millisecond})
 	add(t, s, span(1, 10)...)
 	add(t, s, span(11, 20)...)
-	if n, err := s.Read(&adapters.Batch{}, 1); n != 1 || err != nil {
+	if n, err := s.Read(&adapters.Batch{}, 1<<30, 1); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	time.Sleep(350 * time.Millisecond)
 	add(t, s, span(21, 25)...) // a segment of its own, since the first one has grown old
 	var b adapters.Batch
-	if n, err := s.Read(&b, 1<<20); n != 5 || err != nil || b.Records[0].Seq != 21 {
+	if n, err := s.Read(&b, 1<<30, 1<<20); n != 5 || err != nil || b.Records[0].Seq != 21 {
 		t.Fatal(n, err)
 	}
 	if st := s.Stats(); st.Expired != 19 || st.Messages != 6 {

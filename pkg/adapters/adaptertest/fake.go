@@ -102,16 +102,25 @@ type fakeConn struct {
 	telling bool // inside Sink.Done
 }
 
+// SplitConnStr parts server and topic.
+func (f *Fake) SplitConnStr(connStr string) (server, topic string, err error) {
+	parts := strings.Split(connStr, ";")
+	if len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "" {
+		return "", "", fmt.Errorf("conn-str %q: write host;port or host;port;topic", connStr)
+	}
+	if len(parts) == 3 {
+		topic = parts[2]
+	}
+	return parts[0] + ";" + parts[1], topic, nil
+}
+
 // Open takes connection strings of the form host;port[;topic]. A configuration file is not read.
 func (f *Fake) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, error) {
-	parts := strings.Split(cfg.ConnStr, ";")
-	if len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "" {
-		return nil, fmt.Errorf("conn-str %q: write host;port or host;port;topic", cfg.ConnStr)
+	_, topic, err := f.SplitConnStr(cfg.ConnStr)
+	if err != nil {
+		return nil, err
 	}
-	c := &fakeConn{f: f, sink: sink, cond: sync.NewCond(&f.mu)}
-	if len(parts) == 3 {
-		c.topic = parts[2]
-	}
+	c := &fakeConn{f: f, sink: sink, topic: topic, cond: sync.NewCond(&f.mu)}
 	f.mu.Lock()
 	if f.open == nil {
 		f.open = map[*fakeConn]bool{}

@@ -116,7 +116,7 @@ func (r *Recorder) sawState(s adapters.State) bool {
 }
 
 // Wait waits until cond holds, or fails the test.
-func Wait(t *testing.T, what string, cond func() bool) {
+func Wait(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !cond(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {

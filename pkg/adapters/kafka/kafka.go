@@ -43,6 +43,12 @@ func (adapter) Capabilities() adapters.Capabilities {
 	return adapters.Capabilities{Keys: true, Timestamps: true, Headers: true, Acknowledged: true}
 }
 
+// SplitConnStr parts servers and topic.
+func (adapter) SplitConnStr(connStr string) (servers, topic string, err error) {
+	cs, err := parseConnStr(connStr)
+	return cs.servers, cs.topic, err
+}
+
 // Version is that of the librdkafka in use, such as 2.15.1.
 func Version() string { return C.GoString(C.rd_kafka_version_str()) }
 
