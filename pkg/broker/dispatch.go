@@ -12,6 +12,8 @@ import (
 const (
 	// A full adapter tells when it has room; this is for one that forgets.
 	roomPatience = 50 * time.Millisecond
+	// Waking this goroutine costs the publisher more than all the rest of Publish: so much is collected first.
+	dispatchLinger = time.Millisecond
 	// A session that has lasted this long was a good one: the next pause is the first one again.
 	goodSession = 30 * time.Second
 )
@@ -116,6 +118,7 @@ func (l *link) serve(conn adapters.Conn) error {
 			case <-l.givenUp:
 				return errGaveUp
 			case <-l.wake:
+				time.Sleep(dispatchLinger)
 			case <-l.room: // a state: a session that failed shows in Publish
 				if err := l.probe(conn); err != nil {
 					return err

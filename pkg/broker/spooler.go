@@ -15,6 +15,7 @@ import (
 
 const (
 	spoolTick     = 100 * time.Millisecond // between two looks at the clock: syncs, cursor, expiry
+	spoolLinger   = 2 * time.Millisecond   // for which messages are collected before they are written
 	spoolPatience = time.Second            // between two attempts to write to a disk that refuses
 	flushPatience = 300 * time.Millisecond // how long Close may write …
 	savePatience  = 150 * time.Millisecond // … and then wait for the disk
@@ -167,9 +168,19 @@ func (p *spooler) run() {
 		}
 		select {
 		case <-p.poke:
+			if !p.urgent() {
+				time.Sleep(spoolLinger)
+			}
 		case <-tick.C:
 		}
 	}
+}
+
+// urgent reports that what is to be written had better not wait for company.
+func (p *spooler) urgent() bool {
+	p.l.mu.Lock()
+	defer p.l.mu.Unlock()
+	return p.flush || p.toInsert || p.stage.bytes >= chunkSize/2 || p.stage.messages >= p.l.maxMessages/8
 }
 
 // maintain does what the clock asks for, and reports that Close wants the end.
