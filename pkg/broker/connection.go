@@ -13,8 +13,8 @@
 // which the adapter is fed), the spool behind it (on disk), and the stage behind that (in memory, on the
 // way to disk). Without a spool, or while it has no work, there is only the queue.
 //
-// Lock order: registry, link.mu, notifier.mu or the spool's own. No adapter, no callback and no file is
-// touched under any of them.
+// Lock order: link.mu, then the registry's, notifier.mu or the spool's own. No adapter, no callback and no
+// file is touched under any of them.
 package broker
 
 import (

@@ -42,7 +42,7 @@ func (c *Connection) putLocked(m *Message, topic string, ts int64) error {
 		return ErrClosed
 	case topic == "":
 		return ErrNoTopic
-	case int64(size) > l.maxBytes || size > adapters.MaxBatchData/2:
+	case int64(size) > l.maxBytes || size > adapters.MaxBatchData/2, l.sp != nil && int64(size) > l.sp.most:
 		return ErrTooLarge
 	}
 	for !l.fitsLocked(size) {

@@ -34,6 +34,7 @@ type spooler struct {
 	l    *link
 	s    *spool.Spool
 	mode SpoolMode
+	most int64 // bytes that a message may have
 
 	stage     queue // on the way to disk; of a queue only add and pop are used
 	active    bool  // messages go through the stage
@@ -80,6 +81,10 @@ func openSpooler(l *link) (*spooler, error) {
 		return nil, err
 	}
 	p.s = s
+	p.most = o.MaxBytes / 2
+	if o.MaxBytes == 0 {
+		p.most = spool.DefaultMaxBytes / 2
+	}
 	st := s.Stats()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -237,7 +242,9 @@ func (p *spooler) write() bool {
 	defer l.mu.Unlock()
 	p.writing = 0
 	if n > 0 {
-		p.failing = p.failing && err != nil
+		if p.failing && err == nil { // the disk is back: what went on without it is better there as well
+			p.failing, p.toInsert = false, p.toInsert || l.awayLocked()
+		}
 		p.waiting += n
 		if p.mode == SpoolAlways {
 			l.stats.accepted += uint64(n)

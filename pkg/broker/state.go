@@ -115,14 +115,16 @@ func (l *link) patienceLocked(away bool) {
 		if r.Off {
 			wait, why = 0, "reconnecting is turned off (auto-reconnect=0)"
 		}
-		l.limit = time.AfterFunc(wait, func() {
+		var timer *time.Timer
+		timer = time.AfterFunc(wait, func() {
 			defer safe.Recover("the end of the patience", l.panicked)
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			if l.limit != nil && l.awayLocked() {
+			if l.limit == timer && l.awayLocked() { // not a later outage
 				l.failLocked(l.reason + "; " + why)
 			}
 		})
+		l.limit = timer
 	}
 }
 

@@ -23,11 +23,11 @@ func small(t *testing.T, sealed bool) (name string, content []byte, starts []int
 	t.Helper()
 	dir := t.TempDir()
 	s := open(t, dir, Options{})
-	const count = 6
+	const count = 4
 	at := len(magic)
 	for id := uint64(1); id <= count; id++ {
 		m := message(id)
-		m.Payload = m.Payload[:min(len(m.Payload), 40)]
+		m.Payload = m.Payload[:min(len(m.Payload), 12)]
 		var b adapters.Batch
 		b.Add(m)
 		if _, err := s.Append(&b, 0); err != nil {
@@ -78,7 +78,7 @@ func recovered(t *testing.T, name string, content []byte) (ids map[uint64]bool, 
 		}
 		for i := range b.Len() {
 			got, want := b.At(i), message(b.Records[i].Seq)
-			want.Payload = want.Payload[:min(len(want.Payload), 40)]
+			want.Payload = want.Payload[:min(len(want.Payload), 12)]
 			if !same(got, want) {
 				t.Fatalf("read %v, want %v", got, want)
 			}

@@ -3,6 +3,8 @@
 package spool
 
 import (
+	"errors"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -86,7 +88,11 @@ func (s *Spool) Read(b *adapters.Batch, maxMessages, maxBytes int) (int, error) 
 
 // readSome reads on in one segment.
 func (s *Spool) readSome(g *segment, b *adapters.Batch, maxMessages, maxBytes int) (int, error) {
-	if err := g.open(); err != nil {
+	if err := g.open(); errors.Is(err, fs.ErrNotExist) { // somebody has deleted it: those behind go on
+		s.o.OnDamage(Damage{File: g.path, Bytes: g.size, Cause: reason(err)})
+		s.missing(g, g.last+1)
+		return 0, nil
+	} else if err != nil {
 		return 0, err
 	}
 	if s.readSegment != g {

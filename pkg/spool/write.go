@@ -54,11 +54,8 @@ func (s *Spool) afterWrite(err error) error {
 func (s *Spool) write(b *adapters.Batch, from int, skip func(i int) bool, insert bool) (int, error) {
 	first := b.At(from)
 	s.mu.Lock()
-	if first.Seq < s.next != insert {
+	if first.Seq < s.next && !insert {
 		s.mu.Unlock()
-		if insert { // never used: an Append would do, and so does it
-			return s.write(b, from, skip, false)
-		}
 		return 0, ErrOrder
 	}
 	g, limit := s.place(first.Seq, insert)
