@@ -54,7 +54,6 @@ type spooler struct {
 	deadline time.Time // of close
 
 	poke chan struct{} // one token: look
-	done chan struct{} // closed when the goroutine has ended
 	wg   sync.WaitGroup
 }
 
@@ -75,7 +74,7 @@ func openSpooler(l *link) (*spooler, error) {
 		case <-time.After(reopenWait):
 		}
 	}
-	p := &spooler{l: l, mode: o.Mode, poke: make(chan struct{}, 1), done: make(chan struct{})}
+	p := &spooler{l: l, mode: o.Mode, poke: make(chan struct{}, 1)}
 	s, err := spool.Open(o.Dir, spool.Options{MaxBytes: o.MaxBytes, MaxAge: o.MaxAge, Sync: o.Sync, OnDamage: p.damaged})
 	if err != nil {
 		return nil, err
@@ -160,7 +159,6 @@ func (p *spooler) pendingLocked() int { return p.waiting + p.stage.messages + p.
 
 // run is the goroutine that does all reading and writing.
 func (p *spooler) run() {
-	defer close(p.done)
 	tick := time.NewTicker(spoolTick)
 	defer tick.Stop()
 	for {

@@ -39,7 +39,7 @@ class Load:
     def __init__(self, chaos, rate, seconds, properties, size=1000):
         description = f"msgbroker name=x proto-lib=kafka {properties}"
         self.lines = []
-        self.errors = tempfile.TemporaryFile("w+")
+        self.errors = chaos.stack.enter_context(tempfile.TemporaryFile("w+"))
         self.process = subprocess.Popen([str(chaos.load_program()), str(rate), str(seconds), str(size), description],
                                         env=ewtest.clean_env(), stdout=subprocess.PIPE, stderr=self.errors, text=True)
         chaos.stack.callback(self.kill)
@@ -77,6 +77,7 @@ class Load:
             self.process.kill()
         self.process.wait()
         self.reader.join()
+        self.process.stdout.close()
 
     def text(self):
         self.errors.seek(0)
