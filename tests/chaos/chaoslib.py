@@ -155,7 +155,10 @@ class Chaos:
 
     def must(self, *command):
         """Runs what needs privileges; where they are missing the run is skipped."""
-        done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        except FileNotFoundError:
+            raise Skip(f"{command[0]} is missing") from None
         if done.returncode != 0:
             raise Skip(f"{' '.join(str(c) for c in command)}: {done.stdout.strip()}")
 
