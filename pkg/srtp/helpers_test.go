@@ -4,6 +4,7 @@ package srtp
 
 import (
 	"bytes"
+	"crypto/aes"
 	"crypto/hmac"
 	"crypto/sha1"
 	"encoding/binary"
@@ -161,17 +162,33 @@ func unprotectRTCP(t testing.TB, r *Receiver, pkt []byte) ([]byte, error) {
 	return separate(t, r.UnprotectRTCP, pkt, -r.policy.RTCPOverhead())
 }
 
+// slowKeystream goes block by block.
+func slowKeystream(key []byte) *keystream {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err)
+	}
+	return &keystream{block: block, buf: new([keystreamBatch]byte)}
+}
+
 // makePlain takes a session's fast paths away.
 func makePlain(s *session, p Policy, key []byte, authLabel byte) {
+	keyLen, _ := p.master()
+	if keyLen == 0 {
+		return
+	}
+	k, err := newKDF(key[:keyLen], key[keyLen:])
+	if err != nil {
+		panic(err)
+	}
 	if s.cm != nil {
-		s.cm.stream = nil
+		label, c := byte(labelRTPCipher), p.RTPCipher
+		if authLabel == labelRTCPAuth {
+			label, c = labelRTCPCipher, p.RTCPCipher
+		}
+		s.cm = slowKeystream(k.derive(label, cipherTable[c].key))
 	}
 	if s.mac != nil {
-		keyLen, _ := p.master()
-		k, err := newKDF(key[:keyLen], key[keyLen:])
-		if err != nil {
-			panic(err)
-		}
 		s.mac = &mac{plain: hmac.New(sha1.New, k.derive(authLabel, macKeyLen))}
 	}
 }

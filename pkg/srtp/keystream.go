@@ -13,11 +13,13 @@ import (
 // keystream is AES in counter mode (RFC 3711 section 4.1.1, RFC 6188 section 2) that can be set to any
 // start counter without allocating. Not safe for concurrent use.
 type keystream struct {
-	block  cipher.Block
 	stream cipher.Stream // nil: block by block
 	lo, hi *uint64       // stream's start counter
 	offset *uint64       // how far stream has come
-	buf    [keystreamBatch]byte
+
+	// For block by block; a process holds thousands of keys, so without need they go.
+	block cipher.Block
+	buf   *[keystreamBatch]byte
 }
 
 const keystreamBatch = 16 * aes.BlockSize
@@ -27,12 +29,14 @@ func newKeystream(key []byte) (*keystream, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &keystream{block: block}
+	k := &keystream{block: block, buf: new([keystreamBatch]byte)}
 	s := cipher.NewCTR(block, make([]byte, aes.BlockSize))
 	var ok bool
 	if k.lo, k.hi, k.offset, ok = counterFields(s); ok {
 		k.stream = s
-		if !k.proven() {
+		if k.proven() {
+			k.block, k.buf = nil, nil
+		} else {
 			k.stream = nil
 		}
 	}
