@@ -92,7 +92,10 @@ func newDecoder(e *gst.Element) any {
 }
 
 func (d *decoder) options() srtp.DecoderOptions {
-	return srtp.DecoderOptions{Log: log, DTLS: d.datagram, Event: d.event, Alive: d.receiver.Alive}
+	return srtp.DecoderOptions{
+		Log: log, DTLS: d.datagram, Event: d.event, Alive: d.receiver.Alive,
+		SoftLimit: func(ssrc uint32) { dtlsside.WarnSoftLimit(d.Element, ssrc) },
+	}
 }
 
 func (d *decoder) getBackend() gst.Enum {

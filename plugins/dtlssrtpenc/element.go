@@ -92,7 +92,9 @@ func newEncoder(e *gst.Element) any {
 }
 
 func (d *encoder) options() srtp.EncoderOptions {
-	return srtp.EncoderOptions{Log: log, AllEOS: d.allEOS}
+	return srtp.EncoderOptions{
+		Log: log, AllEOS: d.allEOS, SoftLimit: func(ssrc uint32) { dtlsside.WarnSoftLimit(d.Element, ssrc) },
+	}
 }
 
 func (d *encoder) getBackend() gst.Enum {

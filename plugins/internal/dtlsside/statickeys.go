@@ -127,3 +127,10 @@ func StaticKeyProperties[T any](of func(*T) *StaticKeys) []gst.Property {
 		name("srtcp-auth", "SRTCP authentication", auths, func(k *StaticKeys) *string { return &k.rtcpAuth }),
 	}
 }
+
+// WarnSoftLimit tells that an SRTP key is soon used up for a source (RFC 3711,
+// section 9.2): what comes after the limit is dropped.
+func WarnSoftLimit(e *gst.Element, ssrc uint32) {
+	e.Warning(gst.StreamEncode, fmt.Sprintf("%s: the SRTP key is nearly used up for the SSRC 0x%08X (2^48 RTP or 2^31 RTCP packets): "+
+		"shake hands again by restarting one end, or set another key", e.Name(), ssrc), "")
+}
