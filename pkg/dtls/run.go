@@ -4,6 +4,7 @@ package dtls
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -102,18 +103,32 @@ func (r *run) join() {
 	}
 }
 
-// after calls fn with the connection's lock held, unless the run has ended.
+// after calls fn with the connection's lock held, unless the run has ended. c.mu
+// is held. A timer that has fired is forgotten, with what fn holds, unless fn
+// rearms it.
 func (r *run) after(d time.Duration, fn func()) *time.Timer {
-	t := time.AfterFunc(d, func() {
+	var t *time.Timer
+	t = time.AfterFunc(d, func() {
 		defer safe.Recover("a DTLS timer", r.c.panicked)
 		r.c.mu.Lock()
 		defer r.c.mu.Unlock()
 		if r.c.run == r && r.ctx.Err() == nil {
+			if i := slices.Index(r.timers, t); i >= 0 {
+				r.timers = slices.Delete(r.timers, i, i+1)
+			}
 			fn()
 		}
 	})
 	r.timers = append(r.timers, t)
 	return t
+}
+
+// rearm lets a timer of after fire again. c.mu is held.
+func (r *run) rearm(t *time.Timer, d time.Duration) {
+	if !slices.Contains(r.timers, t) {
+		r.timers = append(r.timers, t)
+	}
+	t.Reset(d)
 }
 
 // fail ends the connection with an error until the encoder is started again.
@@ -152,7 +167,7 @@ func (r *run) expectHandshake() {
 	case r.deadline == nil:
 		r.deadline = r.after(r.config.HandshakeTimeout, r.handshakeTimeout)
 	default:
-		r.deadline.Reset(r.config.HandshakeTimeout)
+		r.rearm(r.deadline, r.config.HandshakeTimeout)
 	}
 }
 
@@ -273,7 +288,7 @@ func (r *run) watchPeer(s *session) {
 				})
 			}
 		}
-		t.Reset(quarter)
+		r.rearm(t, quarter)
 	}
 	t = r.after(max(r.config.PeerTimeout/4, time.Millisecond), look)
 }

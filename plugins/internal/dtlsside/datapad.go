@@ -38,8 +38,13 @@ func (d *DataPad) Request(template string) *gst.Pad {
 	}
 	p := d.e.NewPad(template, template, gst.PadFuncs{})
 	d.mu.Lock()
-	d.pad, d.started = p, false
+	if taken = d.pad != nil; !taken { // another thread may have been faster
+		d.pad, d.started = p, false
+	}
 	d.mu.Unlock()
+	if taken {
+		return nil
+	}
 	if !d.e.AddPad(p) {
 		d.mu.Lock()
 		d.pad = nil

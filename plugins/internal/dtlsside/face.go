@@ -68,10 +68,36 @@ func authNumber(p srtp.Profile) uint32 {
 
 // side is what Sender and Receiver have in common.
 type side interface {
-	state() dtls.State
-	keys() (dtls.Keys, bool)
-	stats() (dtls.Stats, bool)
-	version() uint16
+	connection() (c *dtls.Connection, last dtls.Stats)
+}
+
+func stateOf(s side) dtls.State {
+	if c, _ := s.connection(); c != nil {
+		return c.State()
+	}
+	return dtls.StateClosed
+}
+
+func keysOf(s side) (dtls.Keys, bool) {
+	if c, _ := s.connection(); c != nil {
+		return c.Keys()
+	}
+	return dtls.Keys{}, false
+}
+
+func statsOf(s side) dtls.Stats {
+	c, last := s.connection()
+	if c != nil {
+		return c.Stats()
+	}
+	return last
+}
+
+func versionOf(s side) uint16 {
+	if c, _ := s.connection(); c != nil {
+		return c.Version()
+	}
+	return 0
 }
 
 // Media is what the SRTP half of a bin knows for stats.
@@ -84,10 +110,10 @@ type Media struct {
 // for the same reason is one figure.
 func stats(s side, m Media) gst.Structure {
 	out := gst.Structure{Name: "application/x-dtls-stats"}
-	st, _ := s.stats()
-	out.Add("state", ConnectionState.Nick(gst.Enum(s.state())))
-	out.Add("version", uint32(s.version()))
-	out.Add("version-name", versionName(s.version()))
+	st, version := statsOf(s), versionOf(s)
+	out.Add("state", ConnectionState.Nick(gst.Enum(stateOf(s))))
+	out.Add("version", uint32(version))
+	out.Add("version-name", versionName(version))
 	out.Add("profile", st.Profile)
 	out.Add("peer-fingerprint", st.PeerFingerprint)
 	out.Add("handshakes", st.Handshakes)

@@ -313,34 +313,14 @@ func (r *Receiver) tellClosed() {
 
 // Getters of properties.
 
-func (r *Receiver) state() dtls.State {
-	if dec := r.decoder(); dec != nil {
-		return dec.Connection().State()
-	}
-	return dtls.StateClosed
-}
-
-func (r *Receiver) keys() (dtls.Keys, bool) {
-	if dec := r.decoder(); dec != nil {
-		return dec.Connection().Keys()
-	}
-	return dtls.Keys{}, false
-}
-
-func (r *Receiver) stats() (dtls.Stats, bool) {
-	if dec := r.decoder(); dec != nil {
-		return dec.Connection().Stats(), true
-	}
+// connection is nil below READY; then last is what there is to tell.
+func (r *Receiver) connection() (c *dtls.Connection, last dtls.Stats) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.last, false
-}
-
-func (r *Receiver) version() uint16 {
-	if dec := r.decoder(); dec != nil {
-		return dec.Connection().Version()
+	if r.dec != nil {
+		return r.dec.Connection(), last
 	}
-	return 0
+	return nil, r.last
 }
 
 // IsOpen reports whether the element holds the decoder's place.

@@ -51,9 +51,9 @@ func ReceiverProperties[T any](of func(*T) *Receiver, versionName string, media 
 		gst.StringProp("peer-pem", "X.509 certificate of the peer, in PEM, once the handshake has brought it", "", 0,
 			func(t *T) string { return of(t).peer() }, nil),
 		gst.EnumProp("connection-state", "State of the connection now", ConnectionState, gst.Enum(dtls.StateNew), 0,
-			func(t *T) gst.Enum { return gst.Enum(of(t).state()) }, nil),
+			func(t *T) gst.Enum { return gst.Enum(stateOf(of(t))) }, nil),
 		gst.UintProp(versionName, "Protocol version that was negotiated (0xFEFD is DTLS 1.2, 0 before the handshake)", 0, 65535, 0, 0,
-			func(t *T) uint32 { return uint32(of(t).version()) }, nil),
+			func(t *T) uint32 { return uint32(versionOf(of(t))) }, nil),
 		str("peer-fingerprint", "Fingerprint that the peer's certificate must have, as SDP writes it: sha-256 AA:BB:… "+
 			"(RFC 8122, section 5); several are separated by commas, one must match", gst.MutableReady,
 			func(s *receiverSettings) *string { return &s.pins }),
@@ -81,7 +81,7 @@ func ReceiverProperties[T any](of func(*T) *Receiver, versionName string, media 
 func ReceiverKeyProperties[T any](of func(*T) *Receiver) []gst.Property {
 	return keyProperties("decoder-key", "SRTP master key and salt with which to decrypt", func(t *T) side { return of(t) },
 		func(s side) []byte {
-			if k, ok := s.keys(); ok {
+			if k, ok := keysOf(s); ok {
 				return k.Remote
 			}
 			return nil

@@ -236,34 +236,14 @@ func (s *Sender) tellClosed() {
 
 // Getters and setters of properties.
 
-func (s *Sender) state() dtls.State {
-	if enc := s.encoder(); enc != nil {
-		return enc.Connection().State()
-	}
-	return dtls.StateClosed
-}
-
-func (s *Sender) keys() (dtls.Keys, bool) {
-	if enc := s.encoder(); enc != nil {
-		return enc.Connection().Keys()
-	}
-	return dtls.Keys{}, false
-}
-
-func (s *Sender) stats() (dtls.Stats, bool) {
-	if enc := s.encoder(); enc != nil {
-		return enc.Connection().Stats(), true
-	}
+// connection is nil below READY; then last is what there is to tell.
+func (s *Sender) connection() (c *dtls.Connection, last dtls.Stats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.last, false
-}
-
-func (s *Sender) version() uint16 {
-	if enc := s.encoder(); enc != nil {
-		return enc.Connection().Version()
+	if s.enc != nil {
+		return s.enc.Connection(), last
 	}
-	return 0
+	return nil, s.last
 }
 
 // IsOpen reports whether the element holds the encoder's place.

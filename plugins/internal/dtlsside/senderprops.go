@@ -44,9 +44,9 @@ func SenderProperties[T any](of func(*T) *Sender, versionName string, media func
 		gst.BoolProp("is-client", "Be the client, which begins the handshake; the peer must be the server (false)", false,
 			gst.MutableReady, getClient, setClient),
 		gst.EnumProp("connection-state", "State of the connection now", ConnectionState, gst.Enum(dtls.StateNew), 0,
-			func(t *T) gst.Enum { return gst.Enum(of(t).state()) }, nil),
+			func(t *T) gst.Enum { return gst.Enum(stateOf(of(t))) }, nil),
 		gst.UintProp(versionName, "Protocol version that was negotiated (0xFEFD is DTLS 1.2, 0 before the handshake)", 0, 65535, 0, 0,
-			func(t *T) uint32 { return uint32(of(t).version()) }, nil),
+			func(t *T) uint32 { return uint32(versionOf(of(t))) }, nil),
 		str("srtp-profiles", "SRTP protection profiles to offer or accept, most preferred first, separated by commas "+
 			"(RFC 5764, RFC 7714); none for data alone", DefaultProfiles, func(s *senderSettings) *string { return &s.profiles }),
 		num("mtu", "Largest datagram of the handshake, in bytes, without UDP and IP headers", 256, 65507, defaultMTU,
@@ -76,7 +76,7 @@ func SenderProperties[T any](of func(*T) *Sender, versionName string, media func
 func SenderKeyProperties[T any](of func(*T) *Sender) []gst.Property {
 	return keyProperties("encoder-key", "SRTP master key and salt with which to encrypt", func(t *T) side { return of(t) },
 		func(s side) []byte {
-			if k, ok := s.keys(); ok {
+			if k, ok := keysOf(s); ok {
 				return k.Local
 			}
 			return nil
@@ -93,12 +93,12 @@ func keyProperties[T any](name, blurb string, of func(*T) side, key func(side) [
 		}, nil),
 		gst.UintProp("srtp-cipher", "SRTP cipher that the handshake selected: 0 none, 1 AES-128-ICM, 3 AES-128-GCM, 4 AES-256-GCM",
 			0, 4, 0, 0, func(t *T) uint32 {
-				k, _ := of(t).keys()
+				k, _ := keysOf(of(t))
 				return cipherNumber(k.Profile)
 			}, nil),
 		gst.UintProp("srtp-auth", "SRTP authentication that the handshake selected: 0 none, or that of the AEAD cipher, "+
 			"1 HMAC-SHA1-32, 2 HMAC-SHA1-80", 0, 2, 0, 0, func(t *T) uint32 {
-			k, _ := of(t).keys()
+			k, _ := keysOf(of(t))
 			return authNumber(k.Profile)
 		}, nil),
 	}
