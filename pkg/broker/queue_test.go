@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-
-	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 )
 
 // TestQueueAgainstModel drives the queue with random operations beside a plain map.
@@ -46,7 +44,7 @@ func TestQueueAgainstModel(t *testing.T) {
 				}
 				seq++
 				key := []byte(fmt.Sprint(seq))
-				q.add("topic", &adapters.Message{Seq: seq, TimestampMS: 1, Key: key, Payload: payload}, 5+len(key)+len(payload))
+				q.add(seq, 1, "topic", key, payload, 5+len(key)+len(payload))
 				sizes[seq] = 5 + len(key) + len(payload)
 			case op < 70:
 				c, b := q.take()
