@@ -22,7 +22,9 @@ const consumeHelp = `
 usage: edgewire consume [OPTIONS]
 
 Prints the messages of a topic as they arrive, one line each, until it is
-interrupted, --count is reached or --idle-timeout is over; then a summary.
+interrupted, --count is reached or --idle-timeout is over; then a summary. For
+messages of msgbroker it says, by their headers, what of each session is missing,
+came twice or came out of order.
 A topic that does not exist yet is waited for.`
 
 // lookEvery is how often a topic that is not there yet is looked for.

@@ -21,10 +21,12 @@ type summary struct {
 	Classes    map[string]int    `json:"classes"`    // objects by label
 	Partitions []*partitionCount `json:"partitions"` // in order of topic and number
 	Busiest    *busiest          `json:"busiest,omitempty"`
-	Seconds    float64           `json:"seconds"` // from the first message to the last
+	Sessions   []*session        `json:"sessions,omitempty"` // of msgbroker, by the headers
+	Seconds    float64           `json:"seconds"`            // from the first message to the last
 	first      time.Time
 	last       time.Time
 	index      map[string]*partitionCount
+	proof      proof
 }
 
 type partitionCount struct {
@@ -51,7 +53,7 @@ func (s *summary) add(r *kgo.Record, d described) {
 	s.Bytes += int64(len(r.Value))
 	s.Objects += len(d.objects)
 	if s.Classes == nil {
-		s.Classes, s.index = map[string]int{}, map[string]*partitionCount{}
+		s.Classes, s.index, s.proof = map[string]int{}, map[string]*partitionCount{}, proof{}
 	}
 	for _, o := range d.objects {
 		s.Classes[o.label]++
@@ -59,6 +61,7 @@ func (s *summary) add(r *kgo.Record, d described) {
 	if d.schema == schemaMinimal && len(d.objects) > 0 && (s.Busiest == nil || len(d.objects) > s.Busiest.Objects) {
 		s.Busiest = &busiest{Frame: d.frame, Objects: len(d.objects)}
 	}
+	s.proof.add(r)
 	key := fmt.Sprint(r.Topic, "\x00", r.Partition)
 	p := s.index[key]
 	if p == nil {
@@ -72,6 +75,7 @@ func (s *summary) add(r *kgo.Record, d described) {
 
 func (s *summary) close() {
 	s.Seconds = s.last.Sub(s.first).Seconds()
+	s.Sessions = s.proof.sorted()
 	slices.SortFunc(s.Partitions, func(a, b *partitionCount) int {
 		if a.Topic != b.Topic {
 			if a.Topic < b.Topic {
@@ -118,6 +122,7 @@ func (s *summary) write(w io.Writer) {
 	for _, p := range s.Partitions {
 		fmt.Fprintf(w, "  %s partition %d: %s, offsets %d to %d\n", p.Topic, p.Partition, plural(p.Messages, "message"), p.First, p.Last)
 	}
+	writeSessions(w, s.Sessions)
 }
 
 // save writes the summary as JSON.

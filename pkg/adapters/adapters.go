@@ -47,6 +47,11 @@ type StateEvent struct {
 	Host   string // the server that is meant, as host:port or a list of them
 	Reason string // why, for a person; "" when connected. Never holds a secret
 	Time   time.Time
+
+	// Of a Conn that is not connected: how many attempts in a row have failed, and the longest that it may
+	// take until the next one; 0 when the protocol's library does not tell.
+	Attempt int
+	Next    time.Duration
 }
 
 // LogLevel orders LogEntry by weight.
@@ -124,12 +129,17 @@ type Config struct {
 	ConfigPath  string // a key file with the group [message-broker]; "" means none
 	Strict      bool   // an unknown key is an error; otherwise a warning through Sink.Log
 	MaxMessages int    // how many messages the caller keeps under way at most; 0 means the default of the protocol
+
+	// The pause between two attempts to connect grows from the first to the second, with jitter; 0 means
+	// the default of the protocol. What the user says in the protocol's own options wins.
+	RetryInterval, MaxRetryInterval time.Duration
 }
 
 // Capabilities says what a protocol can carry.
 type Capabilities struct {
 	Keys         bool // messages may have a key
 	Timestamps   bool // messages may have a timestamp
+	Headers      bool // messages have headers: Session and Number arrive as SessionHeader and NumberHeader
 	Acknowledged bool // Result{Err: nil} means that the server has taken the message
 }
 
@@ -140,6 +150,12 @@ type Adapter interface {
 	// Open validates everything that can be validated here and never waits for the network. An absent
 	// server is not an error. The Sink may be called before Open returns.
 	Open(Config, Sink) (Conn, error)
+}
+
+// A Splitter is an Adapter whose connection strings name a topic beside the servers. Connections to the same
+// servers can be shared, whatever their topics.
+type Splitter interface {
+	SplitConnStr(connStr string) (servers, topic string, err error)
 }
 
 // What a DeliveryError can be about, for errors.Is.

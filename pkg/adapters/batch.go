@@ -4,10 +4,12 @@ package adapters
 
 // A Record places one message inside a Batch. It holds offsets into Batch.Data and no pointers, so that
 // an adapter written over a C library can pass all records of a batch in one call. Its layout is part of
-// that: 48 bytes, in the order of the fields.
+// that: 64 bytes, in the order of the fields.
 type Record struct {
-	Seq         uint64 // number of the message in its connection, from 1; comes back in Result
+	Seq         uint64 // names the message towards its connection; comes back in Result
 	TimestampMS int64  // milliseconds since 1970 UTC; 0 means the time of sending
+	Session     uint64 // the run of the connection that accepted the message; 0 means none to tell
+	Number      uint64 // number of the message in that run, from 1
 	Topic       uint32
 	TopicLen    uint32
 	Key         uint32
@@ -26,10 +28,18 @@ type Batch struct {
 type Message struct {
 	Seq         uint64
 	TimestampMS int64
+	Session     uint64 // with Number a header, where the protocol has headers; 0 means none
+	Number      uint64
 	Topic       []byte
 	Key         []byte // nil means no key
 	Payload     []byte
 }
+
+// The names of the headers that carry Session (16 hexadecimal digits) and Number (decimal).
+const (
+	SessionHeader = "ew-session"
+	NumberHeader  = "ew-sequence"
+)
 
 // MaxBatchData is the most that Batch.Data may hold, in bytes: what the offsets of a Record can address.
 const MaxBatchData = 1<<32 - 1
@@ -37,12 +47,25 @@ const MaxBatchData = 1<<32 - 1
 // Append copies a message to the end of the batch. A topic equal to that of the message before it is
 // stored once. The caller keeps the sum within MaxBatchData.
 func (b *Batch) Append(seq uint64, timestampMS int64, topic string, key, payload []byte) {
-	r := Record{Seq: seq, TimestampMS: timestampMS, TopicLen: uint32(len(topic)),
-		KeyLen: uint32(len(key)), PayloadLen: uint32(len(payload))}
+	appendRecord(b, Record{Seq: seq, TimestampMS: timestampMS}, topic, key, payload)
+}
+
+// Add is Append for a message with all of its fields.
+func (b *Batch) Add(m Message) {
+	appendRecord(b, Record{Seq: m.Seq, TimestampMS: m.TimestampMS, Session: m.Session, Number: m.Number}, m.Topic, m.Key, m.Payload)
+}
+
+// AddText is Add with the topic as a string; that of m is not looked at.
+func (b *Batch) AddText(topic string, m Message) {
+	appendRecord(b, Record{Seq: m.Seq, TimestampMS: m.TimestampMS, Session: m.Session, Number: m.Number}, topic, m.Key, m.Payload)
+}
+
+func appendRecord[T string | []byte](b *Batch, r Record, topic T, key, payload []byte) {
+	r.TopicLen, r.KeyLen, r.PayloadLen = uint32(len(topic)), uint32(len(key)), uint32(len(payload))
 	shared := false
 	if n := len(b.Records); n > 0 {
 		last := &b.Records[n-1]
-		if string(b.Data[last.Topic:last.Topic+last.TopicLen]) == topic {
+		if string(b.Data[last.Topic:last.Topic+last.TopicLen]) == string(topic) {
 			r.Topic, shared = last.Topic, true
 		}
 	}
@@ -60,7 +83,7 @@ func (b *Batch) Append(seq uint64, timestampMS int64, topic string, key, payload
 // At returns message i, which must be in range.
 func (b *Batch) At(i int) Message {
 	r := &b.Records[i]
-	m := Message{Seq: r.Seq, TimestampMS: r.TimestampMS,
+	m := Message{Seq: r.Seq, TimestampMS: r.TimestampMS, Session: r.Session, Number: r.Number,
 		Topic:   b.Data[r.Topic : r.Topic+r.TopicLen],
 		Payload: b.Data[r.Payload : r.Payload+r.PayloadLen]}
 	if r.KeyLen > 0 {

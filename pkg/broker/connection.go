@@ -1,24 +1,29 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 
 // Package broker carries messages to a server through an adapter (package adapters): it queues them,
-// counts what the server acknowledged, tells the state of the connection, and drains.
+// keeps on disk what memory should not hold (package spool), counts what the server acknowledged, tells
+// the state of the connection, and drains.
 //
-// Publish copies the message into a bounded queue and returns; it never waits for the network. One
-// goroutine hands the queue to the adapter in batches, one goroutine calls the user's callbacks. A
-// message stays in the queue until the server has answered for it.
+// Publish copies the message into a bounded queue and returns; it never waits for the network or the disk.
+// A message is kept until the server has answered for it. The goroutines of a link, which is what one or
+// more Connections share: one hands the queue to the adapter in batches, one reads and writes the spool
+// if there is one. Each Connection has one that calls the user's callbacks.
 //
-// Lock order: there is one lock per connection, mu. Nothing is called under it: no adapter, no callback.
+// Messages are in one order, that of their sequence numbers, in three places: the queue (in memory, from
+// which the adapter is fed), the spool behind it (on disk), and the stage behind that (in memory, on the
+// way to disk). Without a spool, or while it has no work, there is only the queue.
+//
+// Lock order: link.mu, then the registry's, notifier.mu or the spool's own. No adapter, no callback and no
+// file is touched under any of them.
 package broker
 
 import (
 	"context"
 	"errors"
-	"fmt"
-	"sync"
 	"time"
 
-	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
+	"github.com/gst-edgewire/gst-edgewire/pkg/spool"
 )
 
 // Errors of Publish and PublishWait.
@@ -36,6 +41,34 @@ const (
 	DefaultMaxBytes    = 64 << 20
 )
 
+// FullPolicy says what happens to a message when queue and spool are full.
+type FullPolicy int
+
+// The policies.
+const (
+	Block      FullPolicy = iota // PublishWait waits while connected, and the newest is dropped after that
+	DropNewest                   // the message itself is dropped
+	DropOldest                   // the oldest that was not handed to the protocol's client is dropped in its favour
+)
+
+// SpoolMode says when messages go to disk.
+type SpoolMode int
+
+// The modes.
+const (
+	SpoolOverflow SpoolMode = iota // when memory fills, while the server is away, and what is left at Close
+	SpoolAlways                    // each message, before it counts as accepted and before it is sent
+)
+
+// Spool describes the queue on disk.
+type Spool struct {
+	Dir      string // of this connection alone; "" means none
+	Mode     SpoolMode
+	MaxBytes int64         // 0 means spool.DefaultMaxBytes
+	MaxAge   time.Duration // older messages are given up; 0 means none
+	Sync     spool.Sync
+}
+
 // Options describe a connection. The callbacks are called one after the other by a goroutine of the
 // connection, outside all locks; they may use the connection, but must not call Close or Drain.
 type Options struct {
@@ -44,8 +77,13 @@ type Options struct {
 	ConfigPath string // key file with the group [message-broker]; "" means none
 	Topic      string // default topic; wins over those of ConnStr and of the configuration
 
-	MaxMessages int   // messages without an answer of the server; 0 means DefaultMaxMessages
+	// Of a shared connection those of the first user hold.
+	MaxMessages int   // messages without an answer of the server, in memory; 0 means DefaultMaxMessages
 	MaxBytes    int64 // bytes of them (topic, key and payload); 0 means DefaultMaxBytes
+	FullPolicy  FullPolicy
+	Spool       Spool
+	Reconnect   Reconnect
+	NoHeaders   bool // messages go without the headers that name session and sequence number
 
 	StrictConfig bool // an unknown key or option is an error of Connect; otherwise a warning to Log
 
@@ -65,39 +103,21 @@ type Message struct {
 	TimestampMS int64 // milliseconds since 1970 UTC; 0 means now
 }
 
-// A Connection sends messages to a server. Its methods are safe for use by many goroutines.
+// A Connection sends messages to a server, alone or over a link that it shares with others. Its methods
+// are safe for use by many goroutines.
 type Connection struct {
-	opts        Options
-	adapter     adapters.Adapter
-	substituted bool
-	maxMessages int
-	maxBytes    int64
-
-	mu      sync.Mutex
-	q       queue
-	seq     uint64 // of the last message accepted
-	info    adapters.Info
-	stats   counters
-	state   State
-	reason  string
-	was     bool // has been connected
-	session int  // counts the adapter's Conns
-	closed  bool
-	idle    bool          // the dispatcher waits for wake
-	full    bool          // the dispatcher waits for room, or is about to
-	told    bool          // the first state was told
-	waiters int           // goroutines that wait on changed
-	changed chan struct{} // closed and replaced when there are waiters and something has changed
-
-	wake   chan struct{} // one token: look at the queue
-	room   chan struct{} // one token: the adapter may have room again
-	stop   chan struct{} // closed by Close
-	wg     sync.WaitGroup
+	l      *link
+	opts   Options
+	topic  string
 	notify notifier
+	left   chan struct{} // closed by Close
 }
 
-// Connect validates everything that can be validated without the server and starts to connect in the
-// background. Its errors are mistakes of configuration; a server that is away is none.
+// Connect validates everything that can be validated without the server, opens the spool, and starts to
+// connect in the background. Its errors are mistakes of configuration; a server that is away is none.
+//
+// If the configuration says share-connection=1, connections of equal protocol, server and configuration
+// are one, which ends when the last of them is closed.
 func Connect(opts Options) (*Connection, error) {
 	name, substituted, err := adapters.ResolveProtoLib(opts.ProtoLib)
 	if err != nil {
@@ -108,180 +128,55 @@ func Connect(opts Options) (*Connection, error) {
 }
 
 func connect(opts Options, a adapters.Adapter, substituted bool) (*Connection, error) {
-	c := &Connection{opts: opts, adapter: a, substituted: substituted,
-		maxMessages: opts.MaxMessages, maxBytes: opts.MaxBytes, changed: make(chan struct{}),
-		wake: make(chan struct{}, 1), room: make(chan struct{}, 1), stop: make(chan struct{})}
-	if c.maxMessages < 0 || c.maxBytes < 0 {
-		return nil, fmt.Errorf("the bounds of the queue (%d messages, %d bytes) are negative; set positive ones, or 0 for the defaults",
-			opts.MaxMessages, opts.MaxBytes)
-	}
-	if c.maxMessages == 0 {
-		c.maxMessages = DefaultMaxMessages
-	}
-	if c.maxBytes == 0 {
-		c.maxBytes = DefaultMaxBytes
-	}
-	c.notify.start(c)
-	conn, err := c.open()
-	if err != nil {
-		c.opts.OnClosed = nil
-		c.notify.finish(context.Background())
+	if err := opts.complete(); err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	c.info = conn.Info()
-	c.mu.Unlock()
-	safe.Go(&c.wg, "dispatch of "+a.Name(), c.panicked, func() { c.dispatch(conn) })
+	key, topic, err := signature(opts, a)
+	if err != nil {
+		return nil, err
+	}
+	c := &Connection{opts: opts, topic: topic, left: make(chan struct{})}
+	c.notify.prepare(c)
+	if key == "" {
+		c.l, err = newLink(c, a, substituted, "")
+	} else {
+		err = registry.join(key, c, func() (*link, error) { return newLink(c, a, substituted, key) })
+	}
+	if err != nil {
+		c.opts.OnClosed = nil
+	}
+	c.notify.start()
+	if err != nil {
+		c.notify.finish(context.Background()) // log lines are told also then
+		return nil, err
+	}
 	return c, nil
-}
-
-// open starts a session of the adapter.
-func (c *Connection) open() (adapters.Conn, error) {
-	c.mu.Lock()
-	c.session++
-	s := &sink{c: c, session: c.session}
-	c.mu.Unlock()
-	return c.adapter.Open(adapters.Config{ConnStr: c.opts.ConnStr, ConfigPath: c.opts.ConfigPath,
-		Strict: c.opts.StrictConfig, MaxMessages: c.maxMessages}, s)
-}
-
-// panicked is told of a panic in one of our goroutines: the connection is of no use any more.
-func (c *Connection) panicked(e *safe.PanicError) {
-	c.mu.Lock()
-	c.closed = true
-	c.setStateLocked(StateFailed, "internal error: "+e.Error())
-	c.signalLocked()
-	c.mu.Unlock()
-	c.notify.log(adapters.LogEntry{Level: adapters.LogError, Facility: "broker", Text: e.Error() + "\n" + string(e.Stack)})
 }
 
 // DefaultTopic is where messages without a topic go; "" when there is no such topic.
 func (c *Connection) DefaultTopic() string {
-	if c.opts.Topic != "" {
+	switch {
+	case c.opts.Topic != "":
 		return c.opts.Topic
+	case c.topic != "":
+		return c.topic
 	}
-	return c.info.Topic
+	return c.l.info.Topic
 }
 
 // PartitionKey is the path of the field that is to become the key, as the configuration names it; ""
 // when it does not.
-func (c *Connection) PartitionKey() string { return c.info.PartitionKey }
+func (c *Connection) PartitionKey() string { return c.l.info.PartitionKey }
 
-// Publish copies m into the queue. It never waits: when the queue is full it returns ErrFull, and the
-// message counts as dropped.
-func (c *Connection) Publish(m Message) error {
-	ts := m.TimestampMS
-	if ts == 0 {
-		ts = time.Now().UnixMilli()
-	}
-	topic := m.Topic
-	if topic == "" {
-		topic = c.DefaultTopic()
-	}
-	c.mu.Lock()
-	err := c.putLocked(&m, topic, ts)
-	if err != nil {
-		c.dropLocked(err)
-	}
-	c.mu.Unlock()
-	return err
-}
+// Shared reports whether others may use the same link.
+func (c *Connection) Shared() bool { return c.l.key != "" }
 
-// putLocked takes the message into the queue or says why not.
-func (c *Connection) putLocked(m *Message, topic string, ts int64) error {
-	size := len(topic) + len(m.Key) + len(m.Payload)
-	switch {
-	case c.closed:
-		return ErrClosed
-	case topic == "":
-		return ErrNoTopic
-	case int64(size) > c.maxBytes || size > adapters.MaxBatchData:
-		return ErrTooLarge
-	case c.q.messages >= c.maxMessages || c.q.bytes+int64(size) > c.maxBytes:
-		return ErrFull
-	}
-	c.seq++
-	c.q.add(c.seq, ts, topic, m.Key, m.Payload, size)
-	c.stats.accepted++
-	if c.idle {
-		c.idle = false
-		token(c.wake)
-	}
-	return nil
-}
-
-func (c *Connection) dropLocked(reason error) {
-	c.stats.dropped++
-	c.notify.dropped(reason)
-}
-
-// PublishWait is Publish with back-pressure: while the server is connected, or the first attempt to connect
-// is under way, and the queue is full, it waits for room, for at most patience (0 means for ever), or until
-// cancel is closed, which gives ErrCanceled; such a message counts nowhere. When the connection is down it
-// does not wait.
-func (c *Connection) PublishWait(m Message, patience time.Duration, cancel <-chan struct{}) error {
-	ts := m.TimestampMS
-	if ts == 0 {
-		ts = time.Now().UnixMilli()
-	}
-	topic := m.Topic
-	if topic == "" {
-		topic = c.DefaultTopic()
-	}
-	var timeout <-chan time.Time
-	for {
-		c.mu.Lock()
-		err := c.putLocked(&m, topic, ts)
-		if err == nil {
-			c.mu.Unlock()
-			return nil
-		}
-		if !errors.Is(err, ErrFull) || c.awayLocked() {
-			c.dropLocked(err)
-			c.mu.Unlock()
-			return err
-		}
-		c.waiters++
-		changed := c.changed
-		c.mu.Unlock()
-		if timeout == nil && patience > 0 {
-			timer := time.NewTimer(patience)
-			defer timer.Stop()
-			timeout = timer.C
-		}
-		var failure error
-		select {
-		case <-changed:
-		case <-timeout:
-			failure = ErrFull
-		case <-cancel:
-			failure = ErrCanceled
-		}
-		c.mu.Lock()
-		c.waiters--
-		if failure != nil {
-			if failure != ErrCanceled { // the caller may come again
-				c.dropLocked(failure)
-			}
-			c.mu.Unlock()
-			return failure
-		}
-		c.mu.Unlock()
-	}
-}
-
-// signalLocked wakes whoever waits for a change of the queue or of the state.
-func (c *Connection) signalLocked() {
-	if c.waiters > 0 {
-		close(c.changed)
-		c.changed = make(chan struct{})
-	}
-}
-
-// token puts the one token into ch.
-func token(ch chan struct{}) {
+// isClosed reports that Close was called.
+func (c *Connection) isClosed() bool {
 	select {
-	case ch <- struct{}{}:
+	case <-c.left:
+		return true
 	default:
+		return false
 	}
 }

@@ -3,8 +3,7 @@
 package broker
 
 import (
-	"context"
-	"math/rand/v2"
+	"errors"
 	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
@@ -13,93 +12,131 @@ import (
 const (
 	// A full adapter tells when it has room; this is for one that forgets.
 	roomPatience = 50 * time.Millisecond
-	// Between the sessions of an adapter that fails for good; doubled each time, with jitter.
-	firstSessionPause = 500 * time.Millisecond
-	lastSessionPause  = 30 * time.Second
+	// Waking this goroutine costs the publisher more than all the rest of Publish: so much is collected first.
+	dispatchLinger = time.Millisecond
+	// A session that has lasted this long was a good one: the next pause is the first one again.
+	goodSession = 30 * time.Second
 )
 
-// dispatch hands the queue to the adapter, session after session, until the connection is stopped.
-func (c *Connection) dispatch(conn adapters.Conn) {
-	pause := firstSessionPause
+// errGaveUp ends a session because the connection has failed.
+var errGaveUp = errors.New("the connection has failed")
+
+// dispatch hands the queue to the adapter, session after session, until the connection is stopped or has
+// failed.
+func (l *link) dispatch(conn adapters.Conn) {
+	attempts := 0
 	for {
 		began := time.Now()
-		failure := c.serve(conn)
+		failure := l.serve(conn)
 		_ = conn.Close() // what it leaves without an answer stays in the queue
-		if failure == nil {
+		if failure == nil || failure == errGaveUp {
 			return
 		}
-		if time.Since(began) > lastSessionPause {
-			pause = firstSessionPause
+		if time.Since(began) > goodSession {
+			attempts = 0
 		}
-		if conn = c.reopen(failure, &pause); conn == nil {
+		if conn = l.reopen(failure, &attempts); conn == nil {
 			return
 		}
 	}
 }
 
 // reopen starts a new session, for as long as it takes; nil means that the connection was stopped.
-func (c *Connection) reopen(failure error, pause *time.Duration) adapters.Conn {
+func (l *link) reopen(failure error, attempts *int) adapters.Conn {
 	for {
-		c.mu.Lock()
-		c.session++ // late words of the old session count no more
+		*attempts++
+		pause := l.opts.Reconnect.pause(*attempts)
+		l.mu.Lock()
+		l.session++ // late words of the old session count no more
 		state := StateConnecting
-		if c.was {
+		if l.was {
 			state = StateReconnecting
 		}
-		c.setStateLocked(state, failure.Error())
-		c.q.rewind()
-		c.stats.sessions++
-		c.mu.Unlock()
-		timer := time.NewTimer(*pause/2 + rand.N(*pause))
-		*pause = min(*pause*2, lastSessionPause)
+		l.attempt, l.next = *attempts, time.Now().Add(pause)
+		l.setStateLocked(state, failure.Error())
+		l.stats.retried += uint64(max(l.q.messages-l.q.unsent, 0))
+		l.q.rewind()
+		l.rtt.forget()
+		l.stats.sessions++
+		l.mu.Unlock()
+		timer := time.NewTimer(pause)
 		select {
-		case <-c.stop:
-			timer.Stop()
-			return nil
+		case <-l.stop:
+		case <-l.givenUp:
 		case <-timer.C:
+			conn, err := l.open()
+			if err == nil {
+				return conn
+			}
+			failure = err
+			continue
 		}
-		conn, err := c.open()
-		if err == nil {
-			return conn
-		}
-		failure = err
+		timer.Stop()
+		return nil
+	}
+}
+
+// holdLocked reports that nothing is to be handed to the adapter now: while the server is away messages are
+// better off here, where they can be spooled or make room for newer ones.
+func (l *link) holdLocked() bool {
+	return l.awayLocked() || (l.opts.FullPolicy == DropOldest && l.q.messages-l.q.unsent >= max(l.maxMessages/2, 1))
+}
+
+// wakeLocked wakes the dispatcher if it waits for messages.
+func (l *link) wakeLocked() {
+	if l.idle {
+		l.idle = false
+		token(l.wake)
 	}
 }
 
 // serve feeds one session. It returns nil when the connection is stopped, else why the session is lost.
-func (c *Connection) serve(conn adapters.Conn) error {
+func (l *link) serve(conn adapters.Conn) error {
 	retry := time.NewTimer(time.Hour)
 	defer retry.Stop()
 	for {
 		select {
-		case <-c.stop:
+		case <-l.stop:
 			return nil
+		case <-l.givenUp:
+			return errGaveUp
 		default:
 		}
-		c.mu.Lock()
-		chunk, batch := c.q.take()
+		l.mu.Lock()
+		var chunk *chunk
+		var batch adapters.Batch
+		hold := l.holdLocked()
+		if !hold {
+			chunk, batch = l.q.take()
+		}
 		if chunk == nil {
-			c.idle, c.full = true, false
-			c.mu.Unlock()
+			l.idle, l.full = !hold, hold
+			l.mu.Unlock()
 			select {
-			case <-c.stop:
+			case <-l.stop:
 				return nil
-			case <-c.wake:
-			case <-c.room: // a state: a session that failed shows in Publish
-				if err := c.probe(conn); err != nil {
+			case <-l.givenUp:
+				return errGaveUp
+			case <-l.wake:
+				time.Sleep(dispatchLinger)
+			case <-l.room: // a state: a session that failed shows in Publish
+				if err := l.probe(conn); err != nil {
 					return err
 				}
 			}
 			continue
 		}
-		c.idle, c.full = false, true // full until shown otherwise, so that no answer goes unnoticed
+		l.idle, l.full = false, true // full until shown otherwise, so that no answer goes unnoticed
 		from := chunk.sent
-		c.mu.Unlock()
+		l.mu.Unlock()
 		n, err := conn.Publish(&batch, from)
-		c.mu.Lock()
-		c.q.giveBack(chunk, n)
-		c.stats.sent += uint64(n)
-		c.mu.Unlock()
+		l.mu.Lock()
+		l.q.giveBack(chunk, n)
+		l.stats.sent += uint64(n)
+		if n > 0 {
+			l.rtt.handed(batch.Records[from+n-1].Seq)
+		}
+		l.mu.Unlock()
 		if err != nil {
 			return err
 		}
@@ -108,120 +145,18 @@ func (c *Connection) serve(conn adapters.Conn) error {
 		}
 		retry.Reset(roomPatience)
 		select {
-		case <-c.stop:
+		case <-l.stop:
 			return nil
-		case <-c.room:
+		case <-l.givenUp:
+			return errGaveUp
+		case <-l.room:
 		case <-retry.C:
 		}
 	}
 }
 
 // probe asks the adapter whether its session still stands: publishing nothing costs nothing.
-func (c *Connection) probe(conn adapters.Conn) error {
+func (l *link) probe(conn adapters.Conn) error {
 	_, err := conn.Publish(&adapters.Batch{}, 0)
 	return err
-}
-
-// A DrainReport says what became of the messages that were in the queue when draining began.
-type DrainReport struct {
-	Acknowledged uint64 // by the server, since then
-	Failed       uint64 // refused for good, since then
-	Remaining    uint64 // without an answer
-}
-
-// Drain waits until every message accepted before the call has its answer, or until ctx ends. Messages
-// may be published meanwhile.
-func (c *Connection) Drain(ctx context.Context) DrainReport { return c.drain(ctx, false) }
-
-// drain with connectedOnly gives up as soon as the server is away.
-func (c *Connection) drain(ctx context.Context, connectedOnly bool) DrainReport {
-	c.mu.Lock()
-	target, acknowledged, failed := c.seq, c.stats.acknowledged, c.stats.failed
-	for {
-		oldest, some := c.q.oldest()
-		if !some || oldest > target || ctx.Err() != nil || c.state == StateFailed || c.state == StateClosed ||
-			(connectedOnly && c.state != StateConnected) {
-			break
-		}
-		c.waiters++
-		changed := c.changed
-		c.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-		c.mu.Lock()
-		c.waiters--
-	}
-	r := DrainReport{Acknowledged: c.stats.acknowledged - acknowledged, Failed: c.stats.failed - failed,
-		Remaining: uint64(c.q.unansweredUpTo(target))}
-	c.mu.Unlock()
-	return r
-}
-
-// awayLocked reports that the server is known to be away; a first attempt that is under way is not that.
-func (c *Connection) awayLocked() bool {
-	return c.state != StateConnected && (c.state != StateConnecting || c.reason != "")
-}
-
-// awaitFirst gives a first attempt to connect a moment to succeed, if messages wait for it.
-func (c *Connection) awaitFirst(ctx context.Context) {
-	timer := time.NewTimer(firstPatience)
-	defer timer.Stop()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.state == StateConnecting && c.reason == "" && c.q.messages > 0 {
-		c.waiters++
-		changed := c.changed
-		c.mu.Unlock()
-		over := false
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			over = true
-		case <-timer.C:
-			over = true
-		}
-		c.mu.Lock()
-		c.waiters--
-		if over {
-			return
-		}
-	}
-}
-
-// Close refuses new messages, drains until ctx ends but not while the server is away, and ends the
-// connection; what remains is given up and counts as dropped. After draining it takes at most half a
-// second more. Callbacks that are due are still called. It may be called again.
-func (c *Connection) Close(ctx context.Context) DrainReport {
-	c.mu.Lock()
-	c.closed = true
-	c.signalLocked()
-	acknowledged, failed := c.stats.acknowledged, c.stats.failed
-	c.mu.Unlock()
-	c.awaitFirst(ctx)
-	c.drain(ctx, true)
-	c.mu.Lock()
-	first := false
-	select {
-	case <-c.stop:
-	default:
-		close(c.stop)
-		first = true
-	}
-	c.mu.Unlock()
-	c.wg.Wait()
-	c.mu.Lock()
-	r := DrainReport{Acknowledged: c.stats.acknowledged - acknowledged, Failed: c.stats.failed - failed,
-		Remaining: uint64(c.q.messages)}
-	if first {
-		c.stats.dropped += uint64(c.q.messages)
-		c.q = queue{} // what was given up is neither queued nor in flight any more
-		c.setStateLocked(StateClosed, "")
-	}
-	c.mu.Unlock()
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), callbackPatience)
-	defer cancel()
-	c.notify.finish(grace)
-	return r
 }

@@ -38,7 +38,7 @@ type notifier struct {
 	stop chan struct{}
 	once sync.Once
 
-	mu      sync.Mutex // after Connection.mu, never the other way round
+	mu      sync.Mutex // after link.mu, never the other way round
 	events  []any      // StateChange and adapters.LogEntry in order
 	logs    int        // log lines among them
 	left    int        // log lines left out
@@ -46,12 +46,16 @@ type notifier struct {
 	dropErr error
 }
 
-// start starts the goroutine that calls the user's functions.
-func (n *notifier) start(c *Connection) {
+// prepare makes a notifier that remembers until start.
+func (n *notifier) prepare(c *Connection) {
 	n.c = c
 	n.wake = make(chan struct{}, 1)
 	n.now = make(chan chan struct{})
 	n.stop = make(chan struct{})
+}
+
+// start starts the goroutine that calls the user's functions.
+func (n *notifier) start() {
 	safe.Go(&n.wg, "callbacks of the broker connection", nil, n.run)
 }
 
@@ -80,8 +84,8 @@ func (n *notifier) log(e adapters.LogEntry) {
 	token(n.wake)
 }
 
-func (n *notifier) dropped(reason error) { n.count(reason, 1, 0) }
-func (n *notifier) failed(reason error)  { n.count(reason, 0, 1) }
+func (n *notifier) dropped(reason error, messages uint64) { n.count(reason, messages, 0) }
+func (n *notifier) failed(reason error)                   { n.count(reason, 0, 1) }
 
 func (n *notifier) count(reason error, dropped, failed uint64) {
 	if n.c.opts.OnDropped == nil {
@@ -109,7 +113,7 @@ func (n *notifier) run() {
 		var flushed chan struct{}
 		select {
 		case <-first.C:
-			n.c.tellSilence()
+			n.c.l.tellSilence()
 			continue
 		case flushed = <-n.now:
 		case <-n.wake:
@@ -194,11 +198,11 @@ func (c *Connection) FlushReports() {
 }
 
 // tellSilence gives a reason to a first attempt that gets no answer at all.
-func (c *Connection) tellSilence() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.state == StateConnecting && c.reason == "" {
-		c.setStateLocked(StateConnecting, "no answer yet; check host, port and firewall")
+func (l *link) tellSilence() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state == StateConnecting && l.reason == "" {
+		l.setStateLocked(StateConnecting, "no answer yet; check host, port and firewall")
 	}
 }
 

@@ -3,7 +3,6 @@
 package broker
 
 import (
-	"math/bits"
 	"slices"
 	"sort"
 
@@ -14,121 +13,6 @@ const (
 	chunkSize  = 256 << 10 // bytes of messages in a chunk; a larger message has a chunk of its own
 	freeChunks = 32        // how many empty chunks are kept for reuse
 )
-
-// A chunk is a run of messages. It is kept until the server has answered for all of them, so that what is
-// under way can be sent again when a producer fails for good.
-type chunk struct {
-	batch    adapters.Batch
-	answered []uint64 // a bit per record
-	left     int      // records without an answer
-	sent     int      // records handed to the adapter
-	live     int      // bytes of records without an answer
-	busy     bool     // the adapter is reading it
-	sealed   bool     // nothing is appended any more
-}
-
-func (c *chunk) len() int { return c.batch.Len() }
-
-// finished reports that nothing in the chunk is needed any more.
-func (c *chunk) finished() bool { return c.left == 0 && c.sent == c.len() && !c.busy }
-
-func (c *chunk) append(seq uint64, ts int64, topic string, key, payload []byte, size int) {
-	if n := c.len(); n&63 == 0 {
-		c.answered = append(c.answered[:n>>6], 0)
-	}
-	c.batch.Append(seq, ts, topic, key, payload)
-	c.left++
-	c.live += size
-}
-
-func (c *chunk) reset() {
-	c.batch.Reset()
-	c.answered = c.answered[:0]
-	c.left, c.sent, c.live, c.busy, c.sealed = 0, 0, 0, false, false
-}
-
-// find returns the index of the record seq, or -1.
-func (c *chunk) find(seq uint64) int {
-	r := c.batch.Records
-	if len(r) == 0 || seq < r[0].Seq || seq > r[len(r)-1].Seq {
-		return -1
-	}
-	if i := int(seq - r[0].Seq); i < len(r) && r[i].Seq == seq {
-		return i
-	}
-	i := sort.Search(len(r), func(i int) bool { return r[i].Seq >= seq })
-	if i < len(r) && r[i].Seq == seq {
-		return i
-	}
-	return -1
-}
-
-// answer marks record i and returns its size in bytes, or false when it was marked before.
-func (c *chunk) answer(i int) (int, bool) {
-	if c.answered[i>>6]&(1<<(i&63)) != 0 {
-		return 0, false
-	}
-	c.answered[i>>6] |= 1 << (i & 63)
-	c.left--
-	size := recordSize(&c.batch.Records[i])
-	c.live -= size
-	return size, true
-}
-
-func recordSize(r *adapters.Record) int {
-	return int(r.TopicLen) + int(r.KeyLen) + int(r.PayloadLen)
-}
-
-// sparse reports that the chunk holds much more memory than its unanswered messages need: one message
-// that waits for long must not keep a whole chunk.
-func (c *chunk) sparse() bool {
-	return c.sealed && !c.busy && c.sent == c.len() && c.left > 0 && c.live*4 < cap(c.batch.Data)
-}
-
-// compact keeps the unanswered records alone, in memory of their size. The chunk must not be busy.
-func (c *chunk) compact() adapters.Batch {
-	old := c.batch
-	fresh := adapters.Batch{Data: make([]byte, 0, c.live), Records: make([]adapters.Record, 0, c.left)}
-	sent := 0
-	for i := range old.Records {
-		if c.answered[i>>6]&(1<<(i&63)) != 0 {
-			continue
-		}
-		m := old.At(i)
-		fresh.Append(m.Seq, m.TimestampMS, string(m.Topic), m.Key, m.Payload)
-		if i < c.sent {
-			sent++
-		}
-	}
-	c.batch = fresh
-	c.sent = sent
-	c.answered = make([]uint64, (fresh.Len()+63)/64)
-	return old
-}
-
-// oldest returns the sequence number of the first unanswered record.
-func (c *chunk) oldest() (uint64, bool) {
-	for w, word := range c.answered {
-		if i := w<<6 + bits.TrailingZeros64(^word); i < c.len() && ^word != 0 {
-			return c.batch.Records[i].Seq, true
-		}
-	}
-	return 0, false
-}
-
-// unansweredUpTo counts the unanswered records whose number is at most seq.
-func (c *chunk) unansweredUpTo(seq uint64) int {
-	n := 0
-	for i := range c.batch.Records {
-		if c.batch.Records[i].Seq > seq {
-			break
-		}
-		if c.answered[i>>6]&(1<<(i&63)) == 0 {
-			n++
-		}
-	}
-	return n
-}
 
 // A queue holds the messages that have no answer yet, in order. Its owner locks.
 type queue struct {
@@ -143,8 +27,30 @@ type queue struct {
 	bytes    int64 // of the messages without an answer
 }
 
-// add appends a message of the given size.
-func (q *queue) add(seq uint64, ts int64, topic string, key, payload []byte, size int) {
+// add appends a message of the given size. The topic of m is not looked at.
+func (q *queue) add(topic string, m *adapters.Message, size int) {
+	c := q.tail(size)
+	c.batch.AddText(topic, *m)
+	q.added(c, size)
+}
+
+// addMessage is add for a message with its topic.
+func (q *queue) addMessage(m *adapters.Message) {
+	size := len(m.Topic) + len(m.Key) + len(m.Payload)
+	c := q.tail(size)
+	c.batch.Add(*m)
+	q.added(c, size)
+}
+
+func (q *queue) added(c *chunk, size int) {
+	c.count(size)
+	q.messages++
+	q.unsent++
+	q.bytes += int64(size)
+}
+
+// tail returns the chunk that the next message goes into.
+func (q *queue) tail(size int) *chunk {
 	var c *chunk
 	if n := len(q.chunks); n > 0 {
 		c = q.chunks[n-1]
@@ -160,10 +66,98 @@ func (q *queue) add(seq uint64, ts int64, topic string, key, payload []byte, siz
 		c = q.fresh(size)
 		q.chunks = append(q.chunks, c)
 	}
-	c.append(seq, ts, topic, key, payload, size)
-	q.messages++
-	q.unsent++
-	q.bytes += int64(size)
+	return c
+}
+
+// adopt appends a batch as a chunk of its own.
+func (q *queue) adopt(b adapters.Batch) {
+	if n := len(q.chunks); n > 0 {
+		q.seal(n - 1)
+	}
+	c := &chunk{batch: b, left: b.Len(), sealed: true, answered: make([]uint64, (b.Len()+63)/64)}
+	for i := range b.Records {
+		c.live += recordSize(&b.Records[i])
+	}
+	q.chunks = append(q.chunks, c)
+	q.messages += c.left
+	q.unsent += c.left
+	q.bytes += int64(c.live)
+}
+
+// pop takes the first chunk off a queue that nothing was sent from.
+func (q *queue) pop() *chunk {
+	c := q.chunks[0]
+	q.chunks = slices.Delete(q.chunks, 0, 1)
+	c.sealed = true
+	q.messages -= c.left
+	q.unsent -= c.left
+	q.bytes -= int64(c.live)
+	return c
+}
+
+// unpop puts a chunk back whose first records, up to sent, were taken.
+func (q *queue) unpop(c *chunk) {
+	fresh := adapters.Batch{Data: make([]byte, 0, c.live), Records: make([]adapters.Record, 0, c.len()-c.sent)}
+	live := 0
+	for i := c.sent; i < c.len(); i++ {
+		fresh.Add(c.batch.At(i))
+		live += recordSize(&c.batch.Records[i])
+	}
+	q.chunks = slices.Insert(q.chunks, 0, &chunk{batch: fresh, left: fresh.Len(), live: live, sealed: true,
+		answered: make([]uint64, (fresh.Len()+63)/64)})
+	q.messages += fresh.Len()
+	q.unsent += fresh.Len()
+	q.bytes += int64(live)
+}
+
+// holds reports whether seq is in the queue without an answer.
+func (q *queue) holds(seq uint64) bool {
+	c := q.chunkOf(seq)
+	if c == nil {
+		return false
+	}
+	i := c.find(seq)
+	return i >= 0 && c.answered[i>>6]&(1<<(i&63)) == 0
+}
+
+// dropOldest gives up the oldest message that was not handed to the adapter, and reports whether there was
+// one.
+func (q *queue) dropOldest() bool {
+	for i := q.next; i < len(q.chunks); i++ {
+		c := q.chunks[i]
+		if c.busy || c.sent == c.len() {
+			continue
+		}
+		size, _ := c.answer(c.sent)
+		c.sent++
+		q.unsent--
+		q.messages--
+		q.bytes -= int64(size)
+		if c.sealed && c.sent == c.len() && i == q.next {
+			q.next++
+		}
+		q.tidy(c)
+		return true
+	}
+	return false
+}
+
+// pin returns the first chunk with messages behind seq, which keeps its memory until unpin. Nothing is
+// appended to it any more.
+func (q *queue) pin(seq uint64) *chunk {
+	for i, c := range q.chunks {
+		if r := c.batch.Records; c.left > 0 && r[len(r)-1].Seq > seq {
+			q.seal(i)
+			c.pinned = true
+			return c
+		}
+	}
+	return nil
+}
+
+func (q *queue) unpin(c *chunk) {
+	c.pinned = false
+	q.tidy(c)
 }
 
 func (q *queue) fresh(size int) *chunk {
@@ -331,9 +325,16 @@ func (q *queue) recycle(c *chunk) {
 }
 
 // rewind makes everything unanswered unsent again, for a new session of the adapter. No chunk may be busy.
+// One that the spooler reads is sealed: it is copied, and the spooler's is no longer of the queue.
 func (q *queue) rewind() {
-	for _, c := range q.chunks {
+	for i, c := range q.chunks {
 		if c.left < c.len() {
+			if c.pinned {
+				copied := *c
+				copied.pinned = false
+				c = &copied
+				q.chunks[i] = c
+			}
 			c.compact()
 		}
 		c.sent = 0
@@ -351,15 +352,4 @@ func (q *queue) oldest() (uint64, bool) {
 		}
 	}
 	return 0, false
-}
-
-// unansweredUpTo counts the messages without an answer whose number is at most seq.
-func (q *queue) unansweredUpTo(seq uint64) int {
-	n := 0
-	for _, c := range q.chunks {
-		if c.len() > 0 && c.batch.Records[0].Seq <= seq {
-			n += c.unansweredUpTo(seq)
-		}
-	}
-	return n
 }

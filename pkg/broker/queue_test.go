@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 )
 
 // TestQueueAgainstModel drives the queue with random operations beside a plain map.
@@ -44,7 +46,7 @@ func TestQueueAgainstModel(t *testing.T) {
 				}
 				seq++
 				key := []byte(fmt.Sprint(seq))
-				q.add(seq, 1, "topic", key, payload, 5+len(key)+len(payload))
+				q.add("topic", &adapters.Message{Seq: seq, TimestampMS: 1, Key: key, Payload: payload}, 5+len(key)+len(payload))
 				sizes[seq] = 5 + len(key) + len(payload)
 			case op < 70:
 				c, b := q.take()

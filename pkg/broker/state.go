@@ -3,8 +3,10 @@
 package broker
 
 import (
+	"fmt"
 	"time"
 
+	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 )
 
@@ -43,42 +45,96 @@ type StateChange struct {
 	Host     string
 	Reason   string // for a person; "" when connected
 	Time     time.Time
+	Attempt  int       // of a connection that is not connected: how many attempts in a row have failed
+	Next     time.Time // the latest that the next attempt is made; zero when not known
 }
 
 // setStateLocked changes the state and tells it.
-func (c *Connection) setStateLocked(s State, reason string) {
-	if c.state == s && c.reason == reason && c.told {
+func (l *link) setStateLocked(s State, reason string) {
+	if l.state == s && l.reason == reason && l.told {
 		return
 	}
-	c.told = true
-	if c.state == StateClosed || (c.state == StateFailed && s != StateClosed) {
+	l.told = true
+	if l.state == StateClosed || (l.state == StateFailed && s != StateClosed) {
 		return
 	}
-	host := c.info.Host
-	change := StateChange{Old: c.state, New: s, Host: host, Reason: reason, Time: time.Now()}
-	c.state, c.reason = s, reason
+	old := l.state
+	l.state, l.reason = s, reason
 	switch s {
 	case StateConnected:
-		if c.was {
-			c.stats.reconnects++
+		if l.was && old != StateConnected {
+			l.stats.reconnects++
 		}
-		c.was = true
+		l.was = true
+		l.attempt, l.next = 0, time.Time{}
+		l.patienceLocked(false)
 	case StateReconnecting, StateConnecting, StateFailed:
 		if reason != "" {
-			c.lastErrorLocked(host + ": " + reason)
+			l.lastErrorLocked(l.info.Host + ": " + reason)
 		}
+		if l.awayLocked() && s != StateFailed {
+			l.patienceLocked(true)
+			if l.sp != nil {
+				l.sp.awayLocked()
+			}
+		}
+	case StateClosed:
+		l.patienceLocked(false)
 	}
-	c.notify.state(change)
-	c.signalLocked()
+	change := l.changeLocked(old)
+	for _, c := range l.users {
+		c.notify.state(change)
+	}
+	l.signalLocked()
 }
 
-func (c *Connection) lastErrorLocked(text string) {
-	c.stats.lastError, c.stats.lastErrorTime = text, time.Now()
+func (l *link) changeLocked(old State) StateChange {
+	return StateChange{Old: old, New: l.state, Host: l.info.Host, Reason: l.reason, Time: time.Now(), Attempt: l.attempt, Next: l.next}
+}
+
+// failLocked ends all attempts for good. What is in the spool stays there, and more may come to it.
+func (l *link) failLocked(reason string) {
+	if l.state == StateFailed || l.state == StateClosed {
+		return
+	}
+	l.setStateLocked(StateFailed, reason)
+	close(l.givenUp)
+}
+
+// patienceLocked starts or stops the clock of a server that is away.
+func (l *link) patienceLocked(away bool) {
+	r := &l.opts.Reconnect
+	switch {
+	case !away:
+		if l.limit != nil {
+			l.limit.Stop()
+			l.limit = nil
+		}
+	case l.limit == nil && (r.Off || r.Limit > 0):
+		wait, why := r.Limit, fmt.Sprintf("the server was away for %v (max-retry-limit)", r.Limit)
+		if r.Off {
+			wait, why = 0, "reconnecting is turned off (auto-reconnect=0)"
+		}
+		var timer *time.Timer
+		timer = time.AfterFunc(wait, func() {
+			defer safe.Recover("the end of the patience", l.panicked)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if l.limit == timer && l.awayLocked() { // not a later outage
+				l.failLocked(l.reason + "; " + why)
+			}
+		})
+		l.limit = timer
+	}
+}
+
+func (l *link) lastErrorLocked(text string) {
+	l.stats.lastError, l.stats.lastErrorTime = text, time.Now()
 }
 
 // A sink takes what one session of the adapter reports.
 type sink struct {
-	c       *Connection
+	l       *link
 	session int
 }
 
@@ -87,71 +143,79 @@ const resultsPerLock = 256
 
 // Done counts the server's answers.
 func (s *sink) Done(results []adapters.Result) {
-	c := s.c
+	l := s.l
 	for len(results) > 0 {
 		part := results[:min(len(results), resultsPerLock)]
 		results = results[len(part):]
-		c.mu.Lock()
-		if s.session != c.session {
-			c.mu.Unlock()
+		l.mu.Lock()
+		if s.session != l.session {
+			l.mu.Unlock()
 			return
 		}
 		for i := range part {
-			payload, ok := c.q.answer(part[i].Seq)
+			payload, ok := l.q.answer(part[i].Seq)
 			if !ok {
 				continue
 			}
+			l.rtt.answered(part[i].Seq)
+			if l.sp != nil {
+				l.sp.answeredLocked(part[i].Seq)
+			}
 			if part[i].Err == nil {
-				c.stats.acknowledged++
-				c.stats.bytes += uint64(payload)
+				l.stats.acknowledged++
+				l.stats.bytes += uint64(payload)
 				continue
 			}
-			c.stats.failed++
-			c.notify.failed(part[i].Err)
+			l.stats.failed++
+			l.failedLocked(part[i].Err)
 			if i == len(part)-1 || part[i+1].Err != part[i].Err {
-				c.lastErrorLocked(part[i].Err.Error())
+				l.lastErrorLocked(part[i].Err.Error())
 			}
 		}
-		c.signalLocked()
-		full := c.full
-		c.mu.Unlock()
+		l.signalLocked()
+		full := l.full
+		l.mu.Unlock()
 		if full {
-			token(c.room)
+			token(l.room)
 		}
 	}
 }
 
 // State follows the adapter's.
 func (s *sink) State(e adapters.StateEvent) {
-	c := s.c
-	c.mu.Lock()
-	if s.session == c.session {
-		if c.info.Host == "" {
-			c.info.Host = e.Host
+	l := s.l
+	l.mu.Lock()
+	if s.session == l.session {
+		if l.info.Host == "" {
+			l.info.Host = e.Host
+		}
+		l.attempt, l.next = e.Attempt, time.Time{}
+		if e.Next > 0 {
+			l.next = e.Time.Add(e.Next)
 		}
 		switch e.State {
 		case adapters.Connected:
-			c.setStateLocked(StateConnected, "")
+			l.setStateLocked(StateConnected, "")
 		case adapters.Connecting, adapters.Disconnected:
 			switch {
-			case !c.was:
-				c.setStateLocked(StateConnecting, e.Reason)
+			case !l.was:
+				l.setStateLocked(StateConnecting, e.Reason)
 			case e.State == adapters.Disconnected:
-				c.setStateLocked(StateReconnecting, e.Reason)
+				l.setStateLocked(StateReconnecting, e.Reason)
 			}
 		case adapters.Failed: // the dispatcher tells it and starts a new session
 		}
 	}
-	c.mu.Unlock()
-	token(c.room)
+	l.mu.Unlock()
+	token(l.room)
 }
 
 // Log passes a line on; an error is also the last error.
 func (s *sink) Log(e adapters.LogEntry) {
+	s.l.mu.Lock()
+	defer s.l.mu.Unlock()
 	if e.Level == adapters.LogError {
-		s.c.mu.Lock()
-		s.c.lastErrorLocked(e.Text)
-		s.c.mu.Unlock()
+		s.l.lastErrorLocked(e.Text)
 	}
-	s.c.notify.log(e)
+	s.l.logLocked(e)
 }

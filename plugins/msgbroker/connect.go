@@ -15,7 +15,11 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/kafka" // registers itself
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
+	"github.com/gst-edgewire/gst-edgewire/pkg/spool"
 )
+
+// reconnectEnv names the file of reconnect-config where the property does not.
+const reconnectEnv = "EDGEWIRE_RECONNECT_CONFIG"
 
 var adapterLog = gst.NewCategory("msgbroker-adapter", "protocol libraries of msgbroker (librdkafka …)")
 
@@ -62,18 +66,22 @@ func (s *sink) open() bool {
 	}
 	s.buffers, s.messages = 0, 0
 	s.outages.reset()
+	s.disk.reset()
+	reconnect, err := set.reconnect()
+	if err != nil {
+		return fail(settingsCode(err), err.Error())
+	}
 	conn, err := broker.Connect(broker.Options{
 		ProtoLib: strings.TrimSpace(set.protoLib), ConnStr: strings.TrimSpace(set.connStr),
 		ConfigPath:  strings.TrimSpace(set.config),
 		MaxMessages: int(set.maxMessages), MaxBytes: int64(set.maxBytes), StrictConfig: true,
+		FullPolicy: broker.FullPolicy(set.fullPolicy), NoHeaders: !set.headers, Reconnect: reconnect,
+		Spool: broker.Spool{Dir: strings.TrimSpace(set.spoolDir), Mode: broker.SpoolMode(set.spoolMode), MaxBytes: int64(set.spoolBytes),
+			MaxAge: time.Duration(set.spoolAge) * time.Second, Sync: spool.Sync(set.spoolSync)},
 		Log: s.logEntry, OnState: s.stateChanged, OnDropped: s.dropped, OnClosed: s.Unref,
 	})
 	if err != nil {
-		code := gst.LibrarySettings
-		if errors.Is(err, os.ErrNotExist) {
-			code = gst.ResourceNotFound
-		}
-		return fail(code, err.Error())
+		return fail(settingsCode(err), err.Error())
 	}
 	s.Ref() // the callbacks use the element, and one that hangs in the application outlives Stop
 	if set.topic == "" && conn.DefaultTopic() == "" {
@@ -89,6 +97,29 @@ func (s *sink) open() bool {
 	s.conn = conn
 	s.mu.Unlock()
 	return true
+}
+
+// reconnect reads the file that says how to reconnect, if one is named.
+func (set *settings) reconnect() (broker.Reconnect, error) {
+	path := strings.TrimSpace(set.reconnectConfig)
+	if path == "" {
+		path = strings.TrimSpace(gst.Getenv(reconnectEnv))
+	}
+	if path == "" {
+		return broker.Reconnect{}, nil
+	}
+	return broker.LoadReconnect(path)
+}
+
+// settingsCode is the error code for a configuration that cannot work.
+func settingsCode(err error) gst.ErrorCode {
+	switch {
+	case errors.Is(err, spool.ErrInUse):
+		return gst.ResourceOpenWrite
+	case errors.Is(err, os.ErrNotExist):
+		return gst.ResourceNotFound
+	}
+	return gst.LibrarySettings
 }
 
 // close closes the connection. It waits for acknowledgements only while there
@@ -111,7 +142,9 @@ func (s *sink) close() {
 	s.mu.Lock()
 	s.last = stats
 	s.mu.Unlock()
-	log.Log(gst.LevelInfo, s.Element, "stopped: %d acknowledged, %d given up", stats.Acknowledged, report.Remaining)
+	log.Log(gst.LevelInfo, s.Element, "stopped: %d acknowledged, %d spooled, %d given up", stats.Acknowledged, report.Spooled, report.Remaining)
+	s.Notify("state")
+	s.postStats()
 	if report.Remaining == 0 {
 		return
 	}
@@ -130,36 +163,6 @@ func undelivered(st broker.Stats) string {
 	return "the broker did not acknowledge them in time (drain-timeout)"
 }
 
-// stats is the property stats.
-func (s *sink) stats() gst.Structure {
-	s.mu.Lock()
-	conn, st, name := s.conn, s.last, s.set.protoLib
-	s.mu.Unlock()
-	if conn != nil {
-		st = conn.Stats()
-	} else {
-		st.State = broker.StateClosed
-	}
-	out := gst.Structure{Name: "application/x-msgbroker-stats"}
-	out.Add("queued", st.Queued)
-	out.Add("in-flight", st.InFlight)
-	out.Add("sent", st.Sent)
-	out.Add("acknowledged", st.Acknowledged)
-	out.Add("failed", st.Failed)
-	out.Add("dropped", st.Dropped)
-	out.Add("bytes", st.Bytes)
-	out.Add("state", st.State.String())
-	out.Add("host", st.Host)
-	out.Add("adapter", st.Adapter)
-	out.Add("proto-lib", name)
-	out.Add("substituted", st.Substituted)
-	out.Add("last-error", st.LastError)
-	if !st.LastErrorTime.IsZero() {
-		out.Add("last-error-time", st.LastErrorTime.UTC().Format(time.RFC3339Nano))
-	}
-	return out
-}
-
 // The callbacks of the connection: called outside its locks, on its goroutines.
 
 func (s *sink) logEntry(e adapters.LogEntry) {
@@ -173,6 +176,9 @@ func (s *sink) logEntry(e adapters.LogEntry) {
 		level = gst.LevelInfo
 	}
 	adapterLog.Log(level, s.Element, "%s: %s", e.Facility, e.Text)
+	if e.Facility == "spool" && e.Level <= adapters.LogWarning && s.disk.due() {
+		s.Warning(gst.ResourceWrite, "msgbroker: "+e.Text+".", "")
+	}
 }
 
 // stateChanged posts an element message for every change, and a warning for an
@@ -191,7 +197,16 @@ func (s *sink) stateChanged(c broker.StateChange) {
 	m := gst.Structure{Name: name}
 	m.Add("host", c.Host)
 	m.Add("reason", c.Reason)
+	m.Add("attempt", uint32(c.Attempt))
+	next := time.Duration(0)
+	if !c.Next.IsZero() {
+		next = max(c.Next.Sub(c.Time), 0)
+	}
+	m.Add("next-try", uint64(next.Milliseconds()))
 	s.PostMessage(m)
+	if c.Old != c.New {
+		s.Notify("state")
+	}
 	s.Notify("stats")
 	if c.Reason == "" || c.New == broker.StateConnected {
 		return
@@ -200,7 +215,7 @@ func (s *sink) stateChanged(c broker.StateChange) {
 		s.Error(gst.ResourceFailed, "msgbroker: the connection to "+c.Host+" failed for good: "+c.Reason, "")
 	} else if s.outages.due() {
 		s.Warning(gst.ResourceNotFound, "msgbroker: no connection to "+c.Host+": "+c.Reason+
-			". Messages wait in the queue and are sent as soon as the broker answers.", "")
+			". Messages wait and are sent as soon as the broker answers.", "")
 	}
 }
 

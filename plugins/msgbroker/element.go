@@ -6,7 +6,6 @@
 package msgbroker
 
 import (
-	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,25 +15,10 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 	"github.com/gst-edgewire/gst-edgewire/internal/payloadmeta"
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
+	"github.com/gst-edgewire/gst-edgewire/pkg/spool"
 )
 
 var log = gst.NewCategory("msgbroker", "messages to a broker")
-
-// Defaults of the properties of ours.
-const (
-	defaultDrainTimeout = 5000 // ms
-	defaultBlockTimeout = 1000 // ms
-)
-
-// settings are the properties.
-type settings struct {
-	protoLib, connStr, config, topic string
-	compID, sleepTime                uint32
-	drainTimeout, blockTimeout       uint32
-	maxMessages                      uint32
-	maxBytes                         uint64
-	newAPI                           bool
-}
 
 type sink struct {
 	*gst.Element
@@ -58,6 +42,7 @@ type sink struct {
 	messages uint64
 
 	outages  throttle
+	disk     throttle
 	closed   chan struct{}  // made by open, closed by close
 	watchers sync.WaitGroup // of watchEOS
 }
@@ -94,64 +79,12 @@ var Class = &gst.Class{
 		s := &sink{Element: e, flushing: make(chan struct{}), set: settings{
 			drainTimeout: defaultDrainTimeout, blockTimeout: defaultBlockTimeout,
 			maxMessages: broker.DefaultMaxMessages, maxBytes: broker.DefaultMaxBytes,
+			spoolBytes: spool.DefaultMaxBytes, spoolSync: gst.Enum(spool.SyncInterval), headers: true,
 		}}
 		empty := ""
 		s.topic.Store(&empty)
 		return s
 	},
-}
-
-// field makes getter and setter of a settings field, under the lock.
-func field[V any](f func(*settings) *V) (func(*sink) V, func(*sink, V)) {
-	return func(s *sink) V {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return *f(&s.set)
-		}, func(s *sink, v V) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			*f(&s.set) = v
-		}
-}
-
-func stringProp(name, blurb string, f func(*settings) *string) gst.Property {
-	get, set := field(f)
-	return gst.StringProp(name, blurb, "", gst.MutableReady, get, set)
-}
-
-func uintProp(name, blurb string, high, def uint32, f func(*settings) *uint32) gst.Property {
-	get, set := field(f)
-	return gst.UintProp(name, blurb, 0, high, def, gst.MutableReady, get, set)
-}
-
-func properties() []gst.Property {
-	getNew, setNew := field(func(s *settings) *bool { return &s.newAPI })
-	getBytes, setBytes := field(func(s *settings) *uint64 { return &s.maxBytes })
-	getTopic, _ := field(func(s *settings) *string { return &s.topic })
-	getComp, setComp := field(func(s *settings) *uint32 { return &s.compID })
-	return []gst.Property{
-		stringProp("proto-lib", "Protocol: a built-in name (kafka), or the path of DeepStream's library for it (…/libnvds_kafka_proto.so), "+
-			"which stands for the built-in one", func(s *settings) *string { return &s.protoLib }),
-		stringProp("conn-str", "Where the broker is: HOST;PORT or HOST;PORT;TOPIC", func(s *settings) *string { return &s.connStr }),
-		stringProp("config", "Key file with the protocol's options in the group [message-broker]", func(s *settings) *string { return &s.config }),
-		gst.StringProp("topic", "Topic of the messages; default: the third part of conn-str", "", gst.MutablePlaying, getTopic, (*sink).setTopic),
-		gst.UintProp("comp-id", "Publish only messages with this component mark, which msgconv's comp-id sets (0 = all)",
-			0, math.MaxUint32, 0, gst.MutablePlaying, getComp, func(s *sink, v uint32) { setComp(s, v); s.compID.Store(v) }),
-		gst.BoolProp("new-api", "Kept for nvmsgbroker's command lines: both values use the same connection, which always reconnects",
-			false, gst.MutableReady, getNew, setNew),
-		uintProp("sleep-time", "Kept for nvmsgbroker's command lines: milliseconds between two polls of a protocol library; the built-in ones are not polled",
-			math.MaxUint32, 0, func(s *settings) *uint32 { return &s.sleepTime }),
-		uintProp("drain-timeout", "How long EOS, and stopping while connected, wait for acknowledgements, in milliseconds",
-			math.MaxInt32, defaultDrainTimeout, func(s *settings) *uint32 { return &s.drainTimeout }),
-		uintProp("block-timeout", "How long a full queue may hold the stream back while the broker is connected, in milliseconds, "+
-			"before its newest message is dropped and counted (0 = not at all)", math.MaxInt32, defaultBlockTimeout, func(s *settings) *uint32 { return &s.blockTimeout }),
-		uintProp("max-queue-messages", "How many messages may wait for the broker or its acknowledgement (0 = the default)",
-			math.MaxInt32, broker.DefaultMaxMessages, func(s *settings) *uint32 { return &s.maxMessages }),
-		gst.Uint64Prop("max-queue-bytes", "How many bytes of messages may wait for the broker or its acknowledgement (0 = the default)",
-			0, math.MaxInt64, broker.DefaultMaxBytes, gst.MutableReady, getBytes, setBytes),
-		gst.BoxedProp[sink, gst.Structure]("stats", "Counters and state of the connection: queued, sent, acknowledged, failed, dropped, bytes, state, last-error …",
-			gst.TypeStructure, 0, (*sink).stats, nil),
-	}
 }
 
 // Register registers the element factory msgbroker.

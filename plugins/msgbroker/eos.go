@@ -45,10 +45,11 @@ func (s *sink) drain() {
 		s.PrerollUnlocked(func() { report = conn.Drain(ctx) })
 		cancel()
 		waited += time.Since(began)
-		if report.Remaining == 0 || interrupted.Err() == nil || s.WaitPrerollAgain() != gst.FlowOK {
+		if report.Remaining+report.Spooled == 0 || interrupted.Err() == nil || s.WaitPrerollAgain() != gst.FlowOK {
 			break
 		}
 	}
+	log.Log(gst.LevelInfo, s.Element, "EOS: %d acknowledged since, %d spooled, %d still in memory", report.Acknowledged, report.Spooled, report.Remaining)
 	if report.Remaining > 0 {
 		stats := conn.Stats()
 		s.Warning(gst.ResourceFailed, fmt.Sprintf("msgbroker: EOS with %s still undelivered to %s after %v: %s.",
@@ -60,9 +61,7 @@ func (s *sink) drain() {
 			"Put msgconv in front of msgbroker (and a detector in front of that), or feed it application/json, text/x-raw or application/x-protobuf; "+
 			"if comp-id is set, msgconv's comp-id must be the same.", plural(s.buffers, "buffer")), "caps "+s.caps)
 	}
-	st := s.stats()
-	st.Name = "msgbroker-stats"
-	s.PostMessage(st)
+	s.postStats()
 }
 
 // flushContext ends when flushing is closed.

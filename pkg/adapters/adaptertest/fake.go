@@ -22,6 +22,8 @@ type Received struct {
 	Topic        string
 	Key, Payload []byte
 	TimestampMS  int64
+	Session      uint64 // as the headers say; 0 without
+	Number       uint64
 }
 
 // A Fake is an adapter together with its server, both in memory. Its zero value is a server that is up.
@@ -46,7 +48,7 @@ func (f *Fake) Name() string { return "fake" }
 
 // Capabilities are all there are.
 func (f *Fake) Capabilities() adapters.Capabilities {
-	return adapters.Capabilities{Keys: true, Timestamps: true, Acknowledged: true}
+	return adapters.Capabilities{Keys: true, Timestamps: true, Headers: true, Acknowledged: true}
 }
 
 // Down takes the server away, or brings it back.
@@ -100,16 +102,25 @@ type fakeConn struct {
 	telling bool // inside Sink.Done
 }
 
+// SplitConnStr parts server and topic.
+func (f *Fake) SplitConnStr(connStr string) (server, topic string, err error) {
+	parts := strings.Split(connStr, ";")
+	if len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "" {
+		return "", "", fmt.Errorf("conn-str %q: write host;port or host;port;topic", connStr)
+	}
+	if len(parts) == 3 {
+		topic = parts[2]
+	}
+	return parts[0] + ";" + parts[1], topic, nil
+}
+
 // Open takes connection strings of the form host;port[;topic]. A configuration file is not read.
 func (f *Fake) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, error) {
-	parts := strings.Split(cfg.ConnStr, ";")
-	if len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "" {
-		return nil, fmt.Errorf("conn-str %q: write host;port or host;port;topic", cfg.ConnStr)
+	_, topic, err := f.SplitConnStr(cfg.ConnStr)
+	if err != nil {
+		return nil, err
 	}
-	c := &fakeConn{f: f, sink: sink, cond: sync.NewCond(&f.mu)}
-	if len(parts) == 3 {
-		c.topic = parts[2]
-	}
+	c := &fakeConn{f: f, sink: sink, topic: topic, cond: sync.NewCond(&f.mu)}
 	f.mu.Lock()
 	if f.open == nil {
 		f.open = map[*fakeConn]bool{}
@@ -215,7 +226,7 @@ func (c *fakeConn) answer(messages []adapters.Message) []adapters.Result {
 			r.Err = &adapters.DeliveryError{Kind: adapters.ErrTooLarge, Topic: topic, Host: "fake",
 				Cause: "the message is too large", Remedy: "send less"}
 		default:
-			c.f.received = append(c.f.received, Received{topic, m.Key, m.Payload, m.TimestampMS})
+			c.f.received = append(c.f.received, Received{topic, m.Key, m.Payload, m.TimestampMS, m.Session, m.Number})
 		}
 		results = append(results, r)
 	}

@@ -116,7 +116,7 @@ func (r *Recorder) sawState(s adapters.State) bool {
 }
 
 // Wait waits until cond holds, or fails the test.
-func Wait(t *testing.T, what string, cond func() bool) {
+func Wait(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !cond(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -202,7 +202,8 @@ func testDeliver(t *testing.T, a adapters.Adapter, s Server, open opener) {
 			if seq == 5 {
 				payload = bytes.Repeat([]byte{0, 1, 0xfe}, 100_000)
 			}
-			b.Append(seq, 1_600_000_000_000+int64(seq), topic, []byte(key), payload)
+			b.AddText(topic, adapters.Message{Seq: seq, TimestampMS: 1_600_000_000_000 + int64(seq), Session: 0xfedc_0000_0000_0001,
+				Number: seq + 7, Key: []byte(key), Payload: payload})
 			want[key] = append(want[key], string(payload))
 		}
 		Send(t, c, &b)
@@ -218,11 +219,19 @@ func testDeliver(t *testing.T, a adapters.Adapter, s Server, open opener) {
 		t.Errorf("never connected: %v", r.States())
 	}
 	got := map[string][]string{}
+	numbers := map[uint64]bool{}
 	for _, m := range s.Consume(t, topic, count) {
+		numbers[m.Number] = m.Session == 0xfedc_0000_0000_0001 && m.Number > 7 && m.Number <= 7+count
+		if a.Capabilities().Headers && !numbers[m.Number] {
+			t.Fatalf("session %x, number %d", m.Session, m.Number)
+		}
 		got[string(m.Key)] = append(got[string(m.Key)], string(m.Payload))
 		if a.Capabilities().Timestamps && (m.TimestampMS <= 1_600_000_000_000 || m.TimestampMS > 1_600_000_000_000+count) {
 			t.Fatalf("timestamp %d", m.TimestampMS)
 		}
+	}
+	if a.Capabilities().Headers && len(numbers) != count {
+		t.Errorf("%d different numbers, want %d", len(numbers), count)
 	}
 	if !a.Capabilities().Keys {
 		return

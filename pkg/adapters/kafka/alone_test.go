@@ -89,7 +89,7 @@ func testSmallBatches(t *testing.T, connStr, addr, topic string) {
 	}
 }
 
-// TestSecondTry: what is sent again keeps its key and timestamp, and is in flight until it is answered.
+// TestSecondTry: what is sent again keeps its key, timestamp and headers, and is in flight until it is answered.
 func TestSecondTry(t *testing.T) {
 	s := newServer(t, kfake.SeedTopics(1, "again"))
 	var first, later atomic.Int32
@@ -105,7 +105,8 @@ func TestSecondTry(t *testing.T) {
 	c := openConn(t, s.ConnStr(), "", r)
 	var b adapters.Batch
 	for i := range uint64(50) {
-		b.Append(i+1, 1_600_000_000_000+int64(i), "again", fmt.Appendf(nil, "key%d", i), fmt.Appendf(nil, "%d", i))
+		b.AddText("again", adapters.Message{Seq: i + 1, TimestampMS: 1_600_000_000_000 + int64(i), Session: 5 + i%2, Number: i,
+			Key: fmt.Appendf(nil, "key%d", i), Payload: fmt.Appendf(nil, "%d", i)})
 	}
 	adaptertest.Send(t, c, &b)
 	if err := c.Flush(deadline(t, time.Second)); !errors.Is(err, context.DeadlineExceeded) {
@@ -123,7 +124,8 @@ func TestSecondTry(t *testing.T) {
 	}
 	got := consume(t, s.addr(), "again", 50)
 	for i, m := range got {
-		if string(m.Key) != fmt.Sprintf("key%d", i) || string(m.Payload) != fmt.Sprint(i) || m.TimestampMS != 1_600_000_000_000+int64(i) {
+		if string(m.Key) != fmt.Sprintf("key%d", i) || string(m.Payload) != fmt.Sprint(i) || m.TimestampMS != 1_600_000_000_000+int64(i) ||
+			m.Session != uint64(5+i%2) || m.Number != uint64(i) {
 			t.Fatalf("message %d is %+v", i, m)
 		}
 	}

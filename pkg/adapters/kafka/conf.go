@@ -219,6 +219,10 @@ func (c *conf) fill(servers string, user []property, cfg adapters.Config, log fu
 	if cfg.MaxMessages > 0 {
 		first = append(first, property{name: "queue.buffering.max.messages", value: strconv.Itoa(min(cfg.MaxMessages, 10_000_000))})
 	}
+	if cfg.RetryInterval > 0 {
+		longest := max(cfg.MaxRetryInterval, cfg.RetryInterval)
+		first = append(first, milliseconds("reconnect.backoff.max.ms", longest), milliseconds("reconnect.backoff.ms", cfg.RetryInterval))
+	}
 	for _, p := range first {
 		if err := c.apply(p, true); err != nil {
 			return err
@@ -255,6 +259,11 @@ func (c *conf) fill(servers string, user []property, cfg adapters.Config, log fu
 		return errors.New("no server is named; set conn-str (" + connStrForm + ") or bootstrap.servers in proto-cfg")
 	}
 	return c.checkFiles()
+}
+
+// milliseconds makes an option of a time, within what librdkafka takes for a reconnect.
+func milliseconds(name string, d time.Duration) property {
+	return property{name: name, value: strconv.FormatInt(min(max(d.Milliseconds(), 1), 3_600_000), 10)}
 }
 
 func (c *conf) applyUser(user []property, strict bool, log func(adapters.LogEntry)) error {

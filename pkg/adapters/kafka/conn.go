@@ -37,8 +37,8 @@ var stuckAfter = 90 * time.Second
 const (
 	_ = uint(unsafe.Sizeof(adapters.Record{}) - C.sizeof_ew_record)
 	_ = uint(C.sizeof_ew_record - unsafe.Sizeof(adapters.Record{}))
-	_ = uint(unsafe.Offsetof(adapters.Record{}.Payload) - 32)
-	_ = uint(32 - unsafe.Offsetof(adapters.Record{}.Payload))
+	_ = uint(unsafe.Offsetof(adapters.Record{}.Payload) - 48)
+	_ = uint(48 - unsafe.Offsetof(adapters.Record{}.Payload))
 )
 
 // A conn is one librdkafka producer.
@@ -52,6 +52,8 @@ type conn struct {
 	batchSize   string        // batch.size in force
 	patience    time.Duration // without an answer, after which the producer is stuck
 	propagation string        // topic.metadata.propagation.max.ms in force
+	backoff     time.Duration // between two attempts to connect, growing …
+	maxBackoff  time.Duration // … up to this
 
 	wg             sync.WaitGroup
 	closing        atomic.Bool

@@ -40,7 +40,13 @@ func (adapter) Name() string { return "kafka" }
 
 // Capabilities of Kafka: all of them.
 func (adapter) Capabilities() adapters.Capabilities {
-	return adapters.Capabilities{Keys: true, Timestamps: true, Acknowledged: true}
+	return adapters.Capabilities{Keys: true, Timestamps: true, Headers: true, Acknowledged: true}
+}
+
+// SplitConnStr parts servers and topic.
+func (adapter) SplitConnStr(connStr string) (servers, topic string, err error) {
+	cs, err := parseConnStr(connStr)
+	return cs.servers, cs.topic, err
 }
 
 // Version is that of the librdkafka in use, such as 2.15.1.
@@ -68,8 +74,9 @@ func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, err
 		propagation: rc.get("topic.metadata.propagation.max.ms"), maxQueue: rc.get("queue.buffering.max.kbytes"),
 		batchSize: rc.get("batch.size"),
 		patience:  stuckAfter + rc.milliseconds("topic.metadata.propagation.max.ms") + rc.milliseconds("linger.ms"),
-		info:      adapters.Info{Host: rc.get("bootstrap.servers"), Topic: cs.topic, PartitionKey: fc.partitionKey},
-		topics:    map[string]bool{}, explained: map[failure]error{}}
+		backoff:   rc.milliseconds("reconnect.backoff.ms"), maxBackoff: rc.milliseconds("reconnect.backoff.max.ms"),
+		info:   adapters.Info{Host: rc.get("bootstrap.servers"), Topic: cs.topic, PartitionKey: fc.partitionKey},
+		topics: map[string]bool{}, explained: map[failure]error{}}
 	if c.info.Topic == "" {
 		c.info.Topic = fc.topic
 	}

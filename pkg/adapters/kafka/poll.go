@@ -33,6 +33,7 @@ type poller struct {
 	state   adapters.State
 	reason  string // why there is no connection
 	code    int
+	failed  int  // attempts to connect since the connection was there
 	misses  int  // statistics without a connection since the last one with one
 	allDown bool // librdkafka says that it has no connection at all
 	results []C.ew_result
@@ -170,6 +171,7 @@ func (p *poller) trouble(code int, fatal bool, text string) {
 		reason := connectReason(code, text)
 		fresh := code != p.code || p.state == adapters.Connected
 		p.code, p.reason = code, reason
+		p.failed++
 		// A new attempt that fails while nothing else is up settles it; a connection that breaks may be
 		// one of several, or idle.
 		refused := strings.Contains(text, "failed: ") || code != C.EW_ERR_TRANSPORT
@@ -197,7 +199,7 @@ func (p *poller) looked(up bool) {
 }
 
 func (p *poller) connected() {
-	p.reason, p.code, p.misses, p.allDown = "", 0, 0, false
+	p.reason, p.code, p.failed, p.misses, p.allDown = "", 0, 0, 0, false
 	if p.state == adapters.Connected || p.fatal.Load() != nil {
 		return
 	}
@@ -209,8 +211,19 @@ func (p *poller) connected() {
 func (p *poller) disconnected(fresh bool) {
 	if p.fatal.Load() == nil && (fresh || p.state != adapters.Disconnected) {
 		p.state = adapters.Disconnected
-		p.sink.State(adapters.StateEvent{State: adapters.Disconnected, Host: p.info.Host, Reason: p.reason, Time: time.Now()})
+		p.sink.State(adapters.StateEvent{State: adapters.Disconnected, Host: p.info.Host, Reason: p.reason, Time: time.Now(),
+			Attempt: p.failed, Next: p.pause()})
 	}
+}
+
+// pause is the longest that librdkafka may wait before its next attempt: it doubles the pause each time
+// and adds up to half of it.
+func (p *poller) pause() time.Duration {
+	d := p.maxBackoff
+	if p.failed < 20 {
+		d = min(d, p.backoff<<p.failed)
+	}
+	return d + d/2
 }
 
 // log passes a line of librdkafka on. What a state change tells already is only debugging output.

@@ -42,6 +42,7 @@ typedef struct rd_kafka_topic_conf_s rd_kafka_topic_conf_t;
 typedef struct rd_kafka_queue_s rd_kafka_queue_t;
 typedef struct rd_kafka_op_s rd_kafka_event_t;
 typedef struct rd_kafka_error_s rd_kafka_error_t;
+typedef struct rd_kafka_headers_s rd_kafka_headers_t;
 typedef struct rd_kafka_AdminOptions_s rd_kafka_AdminOptions_t;
 typedef struct rd_kafka_TopicCollection_s rd_kafka_TopicCollection_t;
 typedef struct rd_kafka_TopicDescription_s rd_kafka_TopicDescription_t;
@@ -109,7 +110,9 @@ enum {
 	EW_VTYPE_KEY = 5,
 	EW_VTYPE_OPAQUE = 6,
 	EW_VTYPE_MSGFLAGS = 7,
-	EW_VTYPE_TIMESTAMP = 8
+	EW_VTYPE_TIMESTAMP = 8,
+	EW_VTYPE_HEADER = 9,
+	EW_VTYPE_HEADERS = 10
 };
 
 const char *rd_kafka_version_str(void);
@@ -145,6 +148,8 @@ void rd_kafka_queue_destroy(rd_kafka_queue_t *queue);
 rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout_ms);
 void rd_kafka_queue_yield(rd_kafka_queue_t *queue);
 void rd_kafka_queue_cb_event_enable(rd_kafka_queue_t *queue, void (*call)(rd_kafka_t *rk, void *opaque), void *opaque);
+EW_ENUM(rd_kafka_resp_err_t) rd_kafka_message_detach_headers(ew_rk_message *message, rd_kafka_headers_t **headers);
+void rd_kafka_headers_destroy(rd_kafka_headers_t *headers);
 int64_t rd_kafka_message_timestamp(const ew_rk_message *message, EW_ENUM(rd_kafka_timestamp_type_t) *type);
 
 int rd_kafka_event_type(const rd_kafka_event_t *event);
@@ -224,6 +229,8 @@ EW_SAME(EW_VTYPE_KEY, RD_KAFKA_VTYPE_KEY);
 EW_SAME(EW_VTYPE_OPAQUE, RD_KAFKA_VTYPE_OPAQUE);
 EW_SAME(EW_VTYPE_MSGFLAGS, RD_KAFKA_VTYPE_MSGFLAGS);
 EW_SAME(EW_VTYPE_TIMESTAMP, RD_KAFKA_VTYPE_TIMESTAMP);
+EW_SAME(EW_VTYPE_HEADER, RD_KAFKA_VTYPE_HEADER);
+EW_SAME(EW_VTYPE_HEADERS, RD_KAFKA_VTYPE_HEADERS);
 /* The layout of the structure above, which is not in force here. */
 EW_SAME(0, offsetof(rd_kafka_message_t, err));
 EW_SAME(sizeof(int), sizeof(((rd_kafka_message_t *)0)->err));

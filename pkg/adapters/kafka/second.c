@@ -82,8 +82,9 @@ int ew_second_send(ew_second *s, const ew_rk_message *m, rd_kafka_queue_t *wake)
 	uint64_t opaque = (uint64_t)(uintptr_t)m->opaque;
 	const char *topic = m->rkt ? rd_kafka_topic_name(m->rkt) : NULL;
 	ew_rk_message *open = (ew_rk_message *)m;
+	rd_kafka_headers_t *headers = NULL;
 	rd_kafka_t *rk;
-	int err = (int)m->err;
+	int err = (int)m->err, sent;
 	int64_t timestamp;
 
 	if ((opaque & EW_SECOND_BIT) || !concerns_batch(err) || !topic || !(rk = second_producer(s, wake)))
@@ -95,14 +96,21 @@ int ew_second_send(ew_second *s, const ew_rk_message *m, rd_kafka_queue_t *wake)
 	opaque |= EW_SECOND_BIT;
 	if (err == EW_ERR_MSG_SIZE_TOO_LARGE || err == EW_ERR_RECORD_LIST_TOO_LARGE)
 		opaque |= EW_TOO_LARGE_BIT;
-	return rd_kafka_producev(rk,
+	if (rd_kafka_message_detach_headers(open, &headers) != 0)
+		headers = NULL;
+	sent = rd_kafka_producev(rk,
 		EW_VTYPE_TOPIC, topic,
 		EW_VTYPE_MSGFLAGS, (int)EW_MSG_F_COPY,
 		EW_VTYPE_VALUE, m->payload, m->len,
 		EW_VTYPE_KEY, m->key_len ? m->key : NULL, m->key_len,
 		EW_VTYPE_TIMESTAMP, timestamp > 0 ? timestamp : (int64_t)0,
 		EW_VTYPE_OPAQUE, (void *)(uintptr_t)opaque,
+		/* Without headers the list ends here. With them: they are librdkafka's if it takes the message. */
+		headers ? EW_VTYPE_HEADERS : EW_VTYPE_END, headers,
 		EW_VTYPE_END) == 0;
+	if (!sent && headers)
+		rd_kafka_headers_destroy(headers);
+	return sent;
 }
 
 void ew_second_destroy(ew_second *s)

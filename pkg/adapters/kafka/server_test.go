@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/adaptertest"
 )
 
@@ -112,7 +113,16 @@ func consume(t *testing.T, addr, topic string, n int) []adaptertest.Received {
 			return got
 		}
 		f.EachRecord(func(r *kgo.Record) {
-			got = append(got, adaptertest.Received{Topic: r.Topic, Key: r.Key, Payload: r.Value, TimestampMS: r.Timestamp.UnixMilli()})
+			m := adaptertest.Received{Topic: r.Topic, Key: r.Key, Payload: r.Value, TimestampMS: r.Timestamp.UnixMilli()}
+			for _, h := range r.Headers {
+				switch h.Key {
+				case adapters.SessionHeader:
+					m.Session, _ = strconv.ParseUint(string(h.Value), 16, 64)
+				case adapters.NumberHeader:
+					m.Number, _ = strconv.ParseUint(string(h.Value), 10, 64)
+				}
+			}
+			got = append(got, m)
 		})
 	}
 	return got

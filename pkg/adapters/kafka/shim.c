@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include "second.h"
 #include "shim.h"
@@ -27,6 +28,8 @@ struct ew_producer {
 	/* Producing: touched by the one goroutine that publishes. */
 	cached_topic topics[CACHED_TOPICS];
 	size_t used, next, last, seen;
+	uint64_t session; /* the one that session_text shows */
+	char session_text[16];
 	/* Polling: the topics of failed messages, numbered, since a handle may be gone by then. */
 	char *failed_topics[FAILED_TOPICS];
 	int32_t nfailed_topics;
@@ -151,6 +154,55 @@ static rd_kafka_topic_t *topic_handle(ew_producer *p, const char *name, size_t l
 	return t->rkt;
 }
 
+/* The headers that let a consumer see that nothing is missing; package adapters names them. */
+#define EW_SESSION_HEADER "ew-session"
+#define EW_NUMBER_HEADER "ew-sequence"
+
+static const char *session_text(ew_producer *p, uint64_t session)
+{
+	int i;
+
+	if (p->session != session) {
+		p->session = session;
+		for (i = 15; i >= 0; i--, session >>= 4)
+			p->session_text[i] = "0123456789abcdef"[session & 15];
+	}
+	return p->session_text;
+}
+
+static char *decimal(char *end, uint64_t n)
+{
+	do
+		*--end = (char)('0' + n % 10);
+	while (n /= 10);
+	return end;
+}
+
+static int produce(ew_producer *p, rd_kafka_topic_t *rkt, const char *data, const ew_record *r)
+{
+	char number[20], *text = decimal(number + sizeof number, r->number);
+
+	if (r->session == 0)
+		return (int)rd_kafka_producev(p->rk,
+			EW_VTYPE_RKT, rkt,
+			EW_VTYPE_MSGFLAGS, (int)EW_MSG_F_COPY,
+			EW_VTYPE_VALUE, (void *)(data + r->payload), (size_t)r->payload_len,
+			EW_VTYPE_KEY, r->key_len ? (void *)(data + r->key) : NULL, (size_t)r->key_len,
+			EW_VTYPE_TIMESTAMP, r->timestamp_ms,
+			EW_VTYPE_OPAQUE, (void *)(uintptr_t)r->seq,
+			EW_VTYPE_END);
+	return (int)rd_kafka_producev(p->rk,
+		EW_VTYPE_RKT, rkt,
+		EW_VTYPE_MSGFLAGS, (int)EW_MSG_F_COPY,
+		EW_VTYPE_VALUE, (void *)(data + r->payload), (size_t)r->payload_len,
+		EW_VTYPE_KEY, r->key_len ? (void *)(data + r->key) : NULL, (size_t)r->key_len,
+		EW_VTYPE_TIMESTAMP, r->timestamp_ms,
+		EW_VTYPE_HEADER, EW_SESSION_HEADER, session_text(p, r->session), (ssize_t)sizeof p->session_text,
+		EW_VTYPE_HEADER, EW_NUMBER_HEADER, text, (ssize_t)(number + sizeof number - text),
+		EW_VTYPE_OPAQUE, (void *)(uintptr_t)r->seq,
+		EW_VTYPE_END);
+}
+
 size_t ew_produce(ew_producer *p, const char *data, const ew_record *records, size_t from, size_t count,
 	ew_result *failed, size_t *nfailed, int *stop, size_t *topics)
 {
@@ -163,14 +215,7 @@ size_t ew_produce(ew_producer *p, const char *data, const ew_record *records, si
 		int err = EW_ERR_TOPIC_EXCEPTION;
 
 		if (rkt)
-			err = (int)rd_kafka_producev(p->rk,
-				EW_VTYPE_RKT, rkt,
-				EW_VTYPE_MSGFLAGS, (int)EW_MSG_F_COPY,
-				EW_VTYPE_VALUE, (void *)(data + r->payload), (size_t)r->payload_len,
-				EW_VTYPE_KEY, r->key_len ? (void *)(data + r->key) : NULL, (size_t)r->key_len,
-				EW_VTYPE_TIMESTAMP, r->timestamp_ms,
-				EW_VTYPE_OPAQUE, (void *)(uintptr_t)r->seq,
-				EW_VTYPE_END);
+			err = produce(p, rkt, data, r);
 		if (err == 0)
 			continue;
 		if (err == EW_ERR_QUEUE_FULL && r->payload_len > p->room)

@@ -9,6 +9,7 @@
 typedef struct {
 	uint64_t seq;
 	int64_t timestamp_ms;
+	uint64_t session, number;
 	uint32_t topic, topic_len, key, key_len, payload, payload_len;
 } ew_record;
 

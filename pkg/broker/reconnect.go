@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gst-edgewire/gst-edgewire/internal/nearest"
+	"github.com/gst-edgewire/gst-edgewire/pkg/dsconfig"
+)
+
+// Defaults of Reconnect.
+const (
+	DefaultRetryInterval    = 500 * time.Millisecond
+	DefaultMaxRetryInterval = 30 * time.Second
+)
+
+// Reconnect says how a server that is away is tried again: after Interval, and after pauses that double up
+// to MaxInterval, each with jitter, for ever or until Limit is over. An adapter whose library reconnects
+// by itself gets the intervals if they were set; its own defaults hold otherwise.
+type Reconnect struct {
+	Off         bool          // a connection that cannot be made, or is lost, has failed
+	Interval    time.Duration // 0 means DefaultRetryInterval
+	MaxInterval time.Duration // 0 means DefaultMaxRetryInterval, or Interval if that is longer
+	Limit       time.Duration // how long the server may be away before the connection has failed; 0 means for ever
+
+	asked time.Duration // Interval as it was set
+}
+
+func (r *Reconnect) complete() error {
+	if r.Interval < 0 || r.MaxInterval < 0 || r.Limit < 0 {
+		return errors.New("a retry interval or limit is negative; set it to 0 for the default")
+	}
+	if r.MaxInterval > 0 && r.MaxInterval < r.Interval {
+		return fmt.Errorf("the longest retry interval (%v) is shorter than the first (%v); raise it", r.MaxInterval, r.Interval)
+	}
+	r.asked = r.Interval
+	if r.Interval == 0 {
+		r.Interval = DefaultRetryInterval
+	}
+	if r.MaxInterval == 0 {
+		r.MaxInterval = max(DefaultMaxRetryInterval, r.Interval)
+	}
+	return nil
+}
+
+// pause is how long to wait after so many attempts in a row have failed: between half and one and a half
+// of the doubled interval, so that a thousand devices do not come back in one moment.
+func (r *Reconnect) pause(attempts int) time.Duration {
+	d := r.Interval
+	for ; attempts > 1 && d < r.MaxInterval; attempts-- {
+		d *= 2
+	}
+	d = min(d, r.MaxInterval)
+	return d/2 + rand.N(d)
+}
+
+// reconnectGroup is the section of DeepStream's cfg_nvmsgbroker.txt.
+const reconnectGroup = "nvmsgbroker"
+
+var reconnectKeys = []string{"auto-reconnect", "retry-interval", "max-retry-interval", "max-retry-limit", "work-interval"}
+
+// LoadReconnect reads the group [nvmsgbroker] of a file such as DeepStream's cfg_nvmsgbroker.txt:
+// auto-reconnect (0 or 1), retry-interval, max-retry-limit and, an addition, max-retry-interval, in seconds.
+// work-interval is accepted and without effect: nothing is polled here. A key that is missing has the
+// default of Reconnect, not 0. Unknown keys are errors.
+func LoadReconnect(path string) (Reconnect, error) {
+	var r Reconnect
+	kf, err := dsconfig.ParseKeyFile(path)
+	if err != nil {
+		return r, err
+	}
+	g := kf.Group(reconnectGroup)
+	if g == nil {
+		return r, dsconfig.Warning{File: path, Cause: "there is no [" + reconnectGroup + "] group",
+			Remedy: "write [" + reconnectGroup + "] above the keys"}.Error()
+	}
+	for _, e := range g.Entries {
+		if !slices.Contains(reconnectKeys, e.Key) {
+			remedy := "remove it; known are " + strings.Join(reconnectKeys, ", ")
+			if n, ok := nearest.Of(e.Key, reconnectKeys); ok {
+				remedy = "did you mean " + n + "?"
+			}
+			return r, e.Warn("unknown key", remedy).Error()
+		}
+		if e.Key == "auto-reconnect" {
+			on, err := e.Bool()
+			if err != nil {
+				return r, err
+			}
+			r.Off = !on
+			continue
+		}
+		n, err := e.IntRange(0, 1<<31)
+		if err != nil {
+			return r, err
+		}
+		switch e.Key {
+		case "retry-interval":
+			r.Interval = time.Duration(n) * time.Second
+		case "max-retry-interval":
+			r.MaxInterval = time.Duration(n) * time.Second
+		case "max-retry-limit":
+			r.Limit = time.Duration(n) * time.Second
+		}
+	}
+	if err := new(r).complete(); err != nil {
+		return r, fmt.Errorf("%s: [%s]: %w", path, reconnectGroup, err)
+	}
+	return r, nil
+}

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The runs. Each gets a chaoslib.Chaos and gives a row of the table; a bar that is not met is a Failure."""
+import time
+
+from chaoslib import Failure, Load, Server, all_there, check, no_harm
+
+RATE = 5000  # messages of 1 kB a second, except where full speed is the point
+DRAIN = "drain-timeout=60000"
+
+
+def stall(c):
+    """Kafka is stopped (SIGSTOP) under load for 10 s (4 s), and goes on."""
+    server, seconds = Server(c), 10 if c.full else 4
+    load = Load(c, RATE, seconds + 6, f"{server.conn('stall')} spool-dir={c.dir}/spool {DRAIN}")
+    load.wait_for(lambda s: s["acknowledged"] > RATE, 30, "start")
+    server.pause()
+    time.sleep(seconds)
+    server.resume()
+    row = c.one_session(server, "stall", load.finish(120))
+    all_there(row)
+    return row
+
+
+def restart(c):
+    """Kafka is killed (SIGKILL) and started again 10 times (twice), with 1000 messages a second."""
+    server, times = Server(c), 10 if c.full else 2
+    load = Load(c, 1000, 3600, f"{server.conn('restart')} spool-dir={c.dir}/spool {DRAIN}")
+    for _ in range(times):
+        before = load.now.get("acknowledged", 0)
+        load.wait_for(lambda s, b=before: s["acknowledged"] > b + 1000, 60, "acknowledgements")
+        server.kill()
+        time.sleep(2)
+        server.start()
+    before = load.now["acknowledged"]
+    load.wait_for(lambda s: s["acknowledged"] > before + 1000, 60, "acknowledgements after the last start")
+    load.process.terminate()
+    row = c.one_session(server, "restart", load.finish(120))
+    all_there(row)
+    return row
+
+
+def crash(c):
+    """The pipeline's process is killed (SIGKILL) 8 times (3 times) with spool-mode=always, and started again."""
+    server, times = Server(c), 8 if c.full else 3
+    properties = f"{server.conn('crash')} spool-dir={c.dir}/spool spool-mode=always {DRAIN}"
+    accepted, produced, dropped = {}, 0, 0
+    for i in range(times):
+        load = Load(c, RATE, 3600, properties)
+        load.wait_for(lambda s: s["accepted"] > RATE, 60, "acceptance")
+        if i % 2 == 1:  # with a backlog that only the disk has
+            server.pause()
+            time.sleep(1.5)
+        load.kill()
+        if server.stopped:
+            server.resume()
+        last = load.now
+        accepted[last["session"]] = last["accepted"]
+        produced, dropped = produced + last["produced"], dropped + last["dropped"]
+    load = Load(c, RATE, 3, properties)
+    final = load.finish(120)
+    accepted[final["session"]] = final["accepted"]
+    sessions = c.proof(server, "crash")
+    # Messages are written in their order: what was accepted are the first numbers of each session.
+    lost = 0
+    for name, count in accepted.items():
+        got = sessions.get(name, {"last": 0, "missing": 0})
+        check(got["missing"] == 0, f"holes in what was delivered: {got}")
+        lost += max(0, count - got["last"])
+    row = c.row(sessions, produced + final["produced"], sum(accepted.values()), dropped + final["dropped"], lost, final["spooled"], final)
+    no_harm(row)
+    check(dropped + final["dropped"] == 0 and final["spooled"] == 0, f"{final}")
+    return row
+
+
+def full_speed(c):
+    """As fast as it goes, a small spool, and Kafka is stopped for 5 s: not all of it fits."""
+    server = Server(c)
+    load = Load(c, 0, 12 if c.full else 8, f"{server.conn('full')} spool-dir={c.dir}/spool spool-max-bytes=67108864 "
+                f"max-queue-messages=20000 block-timeout=500 {DRAIN}")
+    load.wait_for(lambda s: s["acknowledged"] > 1000, 30, "start")
+    server.pause()
+    time.sleep(5)
+    server.resume()
+    final = load.finish(120)
+    row = c.one_session(server, "full", final)
+    no_harm(row)
+    check(row["produced"] == row["delivered"] + row["dropped"] + row["spooled"], f"the counts do not add up: {row}")
+    check(final["max_us"] < 1_000_000, f"a push took {final['max_us']} µs with block-timeout=500")
+    return row
+
+
+def disk_full(c):
+    """The spool's disk has 6 MB, and Kafka is stopped: memory goes on where the disk ends."""
+    server, disk = Server(c), c.tmpfs(6)
+    load = Load(c, RATE, 10, f"{server.conn('disk')} spool-dir={disk}/spool max-queue-messages=20000 full-policy=drop-newest {DRAIN}")
+    load.wait_for(lambda s: s["acknowledged"] > RATE, 30, "start")
+    server.pause()
+    time.sleep(6)
+    server.resume()
+    final = load.finish(120)
+    row = c.one_session(server, "disk", final)
+    no_harm(row)
+    check(final["spool-errors"] > 0, f"the disk did not fill: {final}")
+    check(row["produced"] == row["delivered"] + row["dropped"] + row["spooled"], f"the counts do not add up: {row}")
+    check("no space left on device" in load.text() and str(disk) in load.text(), f"nothing was told:\n{load.text()}")
+    check(row["delivered"] > RATE * 6, f"memory did not go on: {row}")
+    return row
+
+
+def read_only(c):
+    """The spool's folder becomes immutable under load, with spool-mode=always; then a start on a read-only mount."""
+    server, folder = Server(c), c.dir / "spool"
+    properties = f"{server.conn('readonly')} spool-dir={folder} {DRAIN} spool-mode=always"
+    # A small spool has small segments: the next one cannot be made soon.
+    load = Load(c, RATE, 6, f"{properties} spool-max-bytes=4194304")
+    load.wait_for(lambda s: s["acknowledged"] > RATE, 30, "start")
+    with c.immutable(folder):
+        final = load.finish(120)
+    row = c.one_session(server, "readonly", final)
+    no_harm(row)
+    check(row["produced"] == row["delivered"] and row["dropped"] == 0, f"not everything was delivered: {row}")
+    check(final["spool-errors"] > 0 and final["unspooled"] > 0, f"the folder was not read-only: {final}")
+    check("operation not permitted" in load.text() and str(folder) in load.text(), f"nothing was told:\n{load.text()}")
+    c.mount_read_only(folder)
+    second = Load(c, RATE, 1, properties)
+    second.process.wait(30)
+    check(second.process.returncode == 1 and "read-only file system" in second.text() and str(folder) in second.text(),
+          f"a read-only folder: {second.process.returncode}\n{second.text()}")
+    return row
+
+
+def two_users(c):
+    """A second process names the folder of the first: it is refused, and the first one is not disturbed."""
+    server = Server(c)
+    properties = f"{server.conn('two')} spool-dir={c.dir}/spool spool-mode=always {DRAIN}"
+    load = Load(c, RATE, 5, properties)
+    load.wait_for(lambda s: s["acknowledged"] > 1000, 30, "start")
+    second = Load(c, RATE, 1, properties)
+    second.process.wait(30)
+    if second.process.returncode != 1 or f"in use by process {load.process.pid}" not in second.text():
+        raise Failure(f"the second process: {second.process.returncode}\n{second.text()}")
+    row = c.one_session(server, "two", load.finish(120))
+    all_there(row)
+    return row
+
+
+RUNS = {"stall": stall, "restart": restart, "crash": crash, "full-speed": full_speed, "disk-full": disk_full,
+        "read-only": read_only, "two-users": two_users}

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""msgbroker's spool, reconnecting, sharing and headers, as an application sees them."""
+import json
+import os
+import subprocess
+import tempfile
+import time
+import unittest
+
+import ewtest
+from ewtest import GLib, Gst, Pipeline, conn, consume, needs_kafka, stats, topic, wait_for
+
+AWAY = "127.0.0.1;1;t"
+
+
+def publish(pipeline, *numbers):
+    for n in numbers:
+        pipeline["x"].emit("publish", None, GLib.Bytes(json.dumps({"n": n}).encode()))
+
+
+def numbers(messages):
+    return [json.loads(m["value"])["n"] for m in messages]
+
+
+class Spool(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="edgewire-spool-")
+        self.addCleanup(self.folder.cleanup)
+        self.dir = os.path.join(self.folder.name, "made", "for me")
+
+    def pipeline(self, where, more=""):
+        p = Pipeline(f"msgbroker name=x proto-lib=kafka {more}")
+        p.set("x", conn_str=where, spool_dir=self.dir)
+        return p
+
+    @needs_kafka
+    def test_what_one_run_leaves_the_next_one_sends(self):
+        for mode in ("overflow", "always"):
+            with self.subTest(mode=mode):
+                t = topic(self)
+                with self.pipeline(AWAY, f"spool-mode={mode} topic={t}") as p:
+                    p.play()
+                    publish(p, *range(500))
+                    wait_for(lambda: stats(p["x"])["spooled"] == 500, what="500 messages on disk")
+                    before = time.monotonic()
+                    p.state(Gst.State.READY)
+                    self.assertLess(time.monotonic() - before, 0.6)
+                    s = stats(p["x"])
+                    self.assertEqual((s["accepted"], s["spooled"], s["dropped"], s["queued"], s["state"]), (500, 500, 0, 0, "closed"))
+                    self.assertNotIn("undelivered", p.pump(0.1).text())
+                    self.assertEqual(p.result.element("msgbroker-stats")[-1].get_value("spooled"), 500)
+                    session = s["session"]
+                with self.pipeline(conn(t), f"spool-mode={mode}") as p:
+                    p.play()
+                    publish(p, 500)
+                    wait_for(lambda: stats(p["x"])["acknowledged"] == 501, what="501 acknowledgements")
+                    s = stats(p["x"])
+                    self.assertEqual((s["recovered"], s["accepted"], s["dropped"]), (500, 1, 0))
+                    wait_for(lambda: stats(p["x"])["spooled-bytes"] == 0, what="empty spool")
+                got = consume(t, 501)
+                self.assertEqual(numbers(got), list(range(501)))
+                headers = [{h["key"]: h["value"] for h in m["headers"]} for m in got]
+                self.assertEqual([(h["ew-session"], h["ew-sequence"]) for h in headers[:500]],
+                                 [(session, str(i + 1)) for i in range(500)])
+                self.assertEqual((headers[500]["ew-session"], headers[500]["ew-sequence"]), (s["session"], "1"))
+
+    def test_one_folder_one_user(self):
+        with self.pipeline(AWAY) as a:
+            self.assertNotEqual(a.state(Gst.State.PAUSED), Gst.StateChangeReturn.FAILURE)
+            with self.pipeline(AWAY) as b:
+                self.assertEqual(b.state(Gst.State.PAUSED), Gst.StateChangeReturn.FAILURE)
+                text = b.pump(0.2).text()
+                self.assertIn(self.dir, text)
+                self.assertIn(str(os.getpid()), text)
+            out = subprocess.run(["gst-launch-1.0", "fakesrc", "!", "msgbroker", "proto-lib=kafka", f"conn-str={AWAY}",
+                                  f"spool-dir={self.dir}"], env=ewtest.clean_env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                 text=True, timeout=30)
+            self.assertNotEqual(out.returncode, 0)
+            self.assertIn(f"in use by process {os.getpid()}", out.stdout)
+        with self.pipeline(AWAY) as a:
+            self.assertNotEqual(a.state(Gst.State.PAUSED), Gst.StateChangeReturn.FAILURE)
+
+    def test_folders_of_no_use(self):
+        for bad in ("/proc/edgewire", "/dev/null/x"):
+            with self.pipeline(AWAY) as p:
+                p.set("x", spool_dir=bad)
+                self.assertEqual(p.state(Gst.State.PAUSED), Gst.StateChangeReturn.FAILURE)
+                self.assertIn(bad, p.pump(0.2).text())
+        with self.pipeline(AWAY, "spool-max-bytes=1000") as p:
+            self.assertEqual(p.state(Gst.State.PAUSED), Gst.StateChangeReturn.FAILURE)
+            self.assertIn("1048576", p.pump(0.2).text())
+
+    def test_drop_oldest(self):
+        with Pipeline(f"msgbroker name=x proto-lib=kafka conn-str={AWAY} full-policy=drop-oldest max-queue-messages=10") as p:
+            p.play()
+            p.pump(20, until=lambda: p.result.warnings)
+            publish(p, *range(100))
+            s = stats(p["x"])
+            self.assertEqual((s["dropped"], s["dropped-oldest"], s["queued"] + s["in-flight"]), (90, 90, 10))
+
+
+class Reconnecting(unittest.TestCase):
+    def write(self, text):
+        f = tempfile.NamedTemporaryFile("w", suffix=".txt")
+        self.addCleanup(f.close)
+        f.write(text)
+        f.flush()
+        return f.name
+
+    def test_limit_ends_in_an_error(self):
+        path = self.write("[nvmsgbroker]\nauto-reconnect=1\nretry-interval=1\nmax-retry-limit=1\nwork-interval=10000\n")
+        for how in ("property", "environment"):
+            with self.subTest(how=how):
+                more = f"reconnect-config={path}"
+                if how == "environment":
+                    GLib.setenv("EDGEWIRE_RECONNECT_CONFIG", path, True)
+                    self.addCleanup(GLib.unsetenv, "EDGEWIRE_RECONNECT_CONFIG")
+                    more = ""
+                with Pipeline(f"msgbroker name=x proto-lib=kafka conn-str={AWAY} {more}") as p:
+                    p.play()
+                    r = p.pump(15)
+                    self.assertIn("max-retry-limit", r.text())
+                    self.assertIn("127.0.0.1:1", r.text())
+                    self.assertEqual(p["x"].get_property("state"), "failed")
+                    self.assertTrue(r.element("msgbroker-failed"))
+
+    def test_bad_file(self):
+        for text, word in (("[nvmsgbroker]\nretry-intervall=1\n", "retry-interval"), ("[other]\n", "nvmsgbroker")):
+            with Pipeline(f"msgbroker name=x proto-lib=kafka conn-str={AWAY} reconnect-config={self.write(text)}") as p:
+                self.assertEqual(p.state(Gst.State.PAUSED), Gst.StateChangeReturn.FAILURE)
+                self.assertIn(word, p.pump(0.2).text())
+
+    def test_states_are_notified_and_posted(self):
+        with ewtest.kafka_server() as (address, folder):
+            with Pipeline(f"msgbroker name=x proto-lib=kafka conn-str={conn('t', address)}") as p:
+                seen = []
+                p["x"].connect("notify::state", lambda e, _: seen.append(e.get_property("state")))
+                self.assertEqual(p["x"].get_property("state"), "closed")
+                p.play()
+                wait_for(lambda: "connected" in seen, what="connection")
+                subprocess.run([str(ewtest.ROOT / "scripts" / "kafka"), "stop", folder, "--kill"], check=True, stdout=subprocess.DEVNULL)
+                wait_for(lambda: seen[-1] == "reconnecting", 30, "loss of the connection")
+                p.pump(2, until=lambda: p.result.element("msgbroker-disconnected"))
+                m = p.result.element("msgbroker-disconnected")[-1]
+                self.assertEqual(m.get_value("host"), address)
+                self.assertTrue(m.get_value("reason"))
+                self.assertGreaterEqual(m.get_value("attempt"), 0)
+                self.assertLess(m.get_value("next-try"), 10_000)
+
+
+class Sharing(unittest.TestCase):
+    @needs_kafka
+    def test_two_elements_one_connection(self):
+        t = topic(self)
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as f:
+            f.write("[message-broker]\nshare-connection = 1\n")
+            f.flush()
+            with Pipeline(f"msgbroker name=x proto-lib=kafka conn-str={conn(t + '-a')} config={f.name} "
+                          f"msgbroker name=y proto-lib=kafka conn-str={conn(t + '-b')} config={f.name}") as p:
+                p.play()
+                wait_for(lambda: stats(p["y"])["state"] == "connected", what="connection")
+                p["x"].emit("publish", None, GLib.Bytes(b'{"n":1}'))
+                p["y"].emit("publish", None, GLib.Bytes(b'{"n":2}'))
+                wait_for(lambda: stats(p["x"])["acknowledged"] == 2, what="both acknowledgements")
+                self.assertTrue(stats(p["x"])["shared"])
+                p["x"].set_locked_state(True)
+                p["x"].set_state(Gst.State.NULL)
+                p["y"].emit("publish", None, GLib.Bytes(b'{"n":3}'))
+                wait_for(lambda: stats(p["y"])["acknowledged"] == 3, what="the third acknowledgement")
+        self.assertEqual(numbers(consume(t + "-b", 2)), [2, 3])
+
+
+if __name__ == "__main__":
+    unittest.main()
