@@ -129,6 +129,7 @@ type Config struct {
 	ConfigPath  string // a key file with the group [message-broker]; "" means none
 	Strict      bool   // an unknown key is an error; otherwise a warning through Sink.Log
 	MaxMessages int    // how many messages the caller keeps under way at most; 0 means the default of the protocol
+	ReceiveOnly bool   // the Conn will not publish: what only publishing needs is not made
 
 	// The pause between two attempts to connect grows from the first to the second, with jitter; 0 means
 	// the default of the protocol. What the user says in the protocol's own options wins.
@@ -141,6 +142,10 @@ type Capabilities struct {
 	Timestamps   bool // messages may have a timestamp
 	Headers      bool // messages have headers: Session and Number arrive as SessionHeader and NumberHeader
 	Acknowledged bool // Result{Err: nil} means that the server has taken the message
+	Binary       bool // payloads may hold any bytes
+	Subscribe    bool // its Conns are Consumers
+	Retained     bool // a message published before a group subscribed can still be had (SubscribeConfig.FromStart)
+	Transactions bool // a batch can be made visible as a whole or not at all
 }
 
 // An Adapter makes connections of one protocol.

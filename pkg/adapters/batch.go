@@ -4,7 +4,7 @@ package adapters
 
 // A Record places one message inside a Batch. It holds offsets into Batch.Data and no pointers, so that
 // an adapter written over a C library can pass all records of a batch in one call. Its layout is part of
-// that: 64 bytes, in the order of the fields.
+// that: 72 bytes, in the order of the fields.
 type Record struct {
 	Seq         uint64 // names the message towards its connection; comes back in Result
 	TimestampMS int64  // milliseconds since 1970 UTC; 0 means the time of sending
@@ -16,6 +16,8 @@ type Record struct {
 	KeyLen      uint32 // 0 means no key
 	Payload     uint32
 	PayloadLen  uint32
+	Headers     uint32
+	HeadersLen  uint32 // 0 means no headers
 }
 
 // A Batch is a run of messages in one contiguous buffer, in the order in which they are to be sent.
@@ -33,6 +35,7 @@ type Message struct {
 	Topic       []byte
 	Key         []byte // nil means no key
 	Payload     []byte
+	Headers     Headers // of the user; nil means none
 }
 
 // The names of the headers that carry Session (16 hexadecimal digits) and Number (decimal).
@@ -47,21 +50,18 @@ const MaxBatchData = 1<<32 - 1
 // Append copies a message to the end of the batch. A topic equal to that of the message before it is
 // stored once. The caller keeps the sum within MaxBatchData.
 func (b *Batch) Append(seq uint64, timestampMS int64, topic string, key, payload []byte) {
-	appendRecord(b, Record{Seq: seq, TimestampMS: timestampMS}, topic, key, payload)
+	appendRecord(b, topic, &Message{Seq: seq, TimestampMS: timestampMS, Key: key, Payload: payload})
 }
 
 // Add is Append for a message with all of its fields.
-func (b *Batch) Add(m Message) {
-	appendRecord(b, Record{Seq: m.Seq, TimestampMS: m.TimestampMS, Session: m.Session, Number: m.Number}, m.Topic, m.Key, m.Payload)
-}
+func (b *Batch) Add(m Message) { appendRecord(b, m.Topic, &m) }
 
 // AddText is Add with the topic as a string; that of m is not looked at.
-func (b *Batch) AddText(topic string, m Message) {
-	appendRecord(b, Record{Seq: m.Seq, TimestampMS: m.TimestampMS, Session: m.Session, Number: m.Number}, topic, m.Key, m.Payload)
-}
+func (b *Batch) AddText(topic string, m Message) { appendRecord(b, topic, &m) }
 
-func appendRecord[T string | []byte](b *Batch, r Record, topic T, key, payload []byte) {
-	r.TopicLen, r.KeyLen, r.PayloadLen = uint32(len(topic)), uint32(len(key)), uint32(len(payload))
+func appendRecord[T string | []byte](b *Batch, topic T, m *Message) {
+	r := Record{Seq: m.Seq, TimestampMS: m.TimestampMS, Session: m.Session, Number: m.Number, TopicLen: uint32(len(topic)),
+		KeyLen: uint32(len(m.Key)), PayloadLen: uint32(len(m.Payload)), HeadersLen: uint32(len(m.Headers))}
 	shared := false
 	if n := len(b.Records); n > 0 {
 		last := &b.Records[n-1]
@@ -74,9 +74,13 @@ func appendRecord[T string | []byte](b *Batch, r Record, topic T, key, payload [
 		b.Data = append(b.Data, topic...)
 	}
 	r.Key = uint32(len(b.Data))
-	b.Data = append(b.Data, key...)
+	b.Data = append(b.Data, m.Key...)
 	r.Payload = uint32(len(b.Data))
-	b.Data = append(b.Data, payload...)
+	b.Data = append(b.Data, m.Payload...)
+	if r.HeadersLen > 0 {
+		r.Headers = uint32(len(b.Data))
+		b.Data = append(b.Data, m.Headers...)
+	}
 	b.Records = append(b.Records, r)
 }
 
@@ -88,6 +92,9 @@ func (b *Batch) At(i int) Message {
 		Payload: b.Data[r.Payload : r.Payload+r.PayloadLen]}
 	if r.KeyLen > 0 {
 		m.Key = b.Data[r.Key : r.Key+r.KeyLen]
+	}
+	if r.HeadersLen > 0 {
+		m.Headers = Headers(b.Data[r.Headers : r.Headers+r.HeadersLen])
 	}
 	return m
 }

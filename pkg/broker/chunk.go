@@ -71,7 +71,7 @@ func (c *chunk) answer(i int) (int, bool) {
 }
 
 func recordSize(r *adapters.Record) int {
-	return int(r.TopicLen) + int(r.KeyLen) + int(r.PayloadLen)
+	return int(r.TopicLen) + int(r.KeyLen) + int(r.PayloadLen) + int(r.HeadersLen)
 }
 
 // sparse reports that the chunk holds much more memory than its unanswered messages need: one message

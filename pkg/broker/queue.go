@@ -36,7 +36,7 @@ func (q *queue) add(topic string, m *adapters.Message, size int) {
 
 // addMessage is add for a message with its topic.
 func (q *queue) addMessage(m *adapters.Message) {
-	size := len(m.Topic) + len(m.Key) + len(m.Payload)
+	size := len(m.Topic) + len(m.Key) + len(m.Payload) + len(m.Headers)
 	c := q.tail(size)
 	c.batch.Add(*m)
 	q.added(c, size)

@@ -48,7 +48,7 @@ func (f *Fake) Name() string { return "fake" }
 
 // Capabilities are all there are.
 func (f *Fake) Capabilities() adapters.Capabilities {
-	return adapters.Capabilities{Keys: true, Timestamps: true, Headers: true, Acknowledged: true}
+	return adapters.Capabilities{Keys: true, Timestamps: true, Headers: true, Acknowledged: true, Binary: true}
 }
 
 // Down takes the server away, or brings it back.

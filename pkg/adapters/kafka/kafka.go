@@ -40,7 +40,7 @@ func (adapter) Name() string { return "kafka" }
 
 // Capabilities of Kafka: all of them.
 func (adapter) Capabilities() adapters.Capabilities {
-	return adapters.Capabilities{Keys: true, Timestamps: true, Headers: true, Acknowledged: true}
+	return adapters.Capabilities{Keys: true, Timestamps: true, Headers: true, Acknowledged: true, Binary: true}
 }
 
 // SplitConnStr parts servers and topic.

@@ -10,7 +10,7 @@ typedef struct {
 	uint64_t seq;
 	int64_t timestamp_ms;
 	uint64_t session, number;
-	uint32_t topic, topic_len, key, key_len, payload, payload_len;
+	uint32_t topic, topic_len, key, key_len, payload, payload_len, headers, headers_len;
 } ew_record;
 
 /* The final word on one message: err is a rd_kafka_resp_err_t, size counts key and payload in bytes. */
