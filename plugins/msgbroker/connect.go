@@ -13,9 +13,9 @@ import (
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
-	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/kafka" // registers itself
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
 	"github.com/gst-edgewire/gst-edgewire/pkg/spool"
+	_ "github.com/gst-edgewire/gst-edgewire/plugins/internal/protocols"
 )
 
 // reconnectEnv names the file of reconnect-config where the property does not.

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// Package protocols registers every protocol that this project speaks: whoever imports it can name each of
+// them in proto-lib.
+package protocols
+
+import (
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/kafka" // each registers itself
+)
