@@ -6,4 +6,5 @@ package protocols
 
 import (
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/kafka" // each registers itself
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/nvds"
 )
