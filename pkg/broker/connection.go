@@ -13,8 +13,8 @@
 // which the adapter is fed), the spool behind it (on disk), and the stage behind that (in memory, on the
 // way to disk). Without a spool, or while it has no work, there is only the queue.
 //
-// Lock order: link.mu, then the registry's, notifier.mu or the spool's own. No adapter, no callback and no
-// file is touched under any of them.
+// Lock order: receiver.call, link.mu, then the registry's, receiver.mu, notifier.mu or the spool's own. No
+// adapter, no callback and no file is touched under any of them, but for receiver.call.
 package broker
 
 import (
@@ -84,6 +84,8 @@ type Options struct {
 	Spool       Spool
 	Reconnect   Reconnect
 	NoHeaders   bool // messages go without the headers that name session and sequence number
+	// ReceiveOnly refuses Publish. A link that is not shared then has no producer at all.
+	ReceiveOnly bool
 
 	StrictConfig bool // an unknown key or option is an error of Connect; otherwise a warning to Log
 

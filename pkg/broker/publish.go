@@ -40,6 +40,8 @@ func (c *Connection) putLocked(m *Message, topic string, ts int64) error {
 	switch {
 	case l.closed || c.isClosed():
 		return ErrClosed
+	case c.opts.ReceiveOnly:
+		return ErrReceiveOnly
 	case topic == "":
 		return ErrNoTopic
 	case int64(size) > l.maxBytes || size > adapters.MaxBatchData/2, l.sp != nil && int64(size) > l.sp.most:

@@ -59,6 +59,11 @@ type Stats struct {
 	Reconnects   uint64 // how often the connection came back
 	Sessions     uint64 // how often the adapter had to start anew after a fatal error
 
+	Received       uint64 // messages that subscriptions brought
+	ReceivedBytes  uint64 // payload bytes of them
+	Redelivered    uint64 // those of them that the server had sent before, as far as it says
+	Unacknowledged uint64 // handed out, or waiting for Next, without an Ack
+
 	Spooled       uint64 // messages on disk without an answer
 	SpooledBytes  uint64 // of the spool's files
 	SpooledOldest time.Time
@@ -96,6 +101,10 @@ func (c *Connection) Stats() Stats {
 	for why, n := range l.stats.droppedBy {
 		s.DroppedBy[why] = n
 	}
+	l.rx.mu.Lock()
+	s.Received, s.ReceivedBytes, s.Redelivered = l.rx.received, l.rx.bytes, l.rx.redelivered
+	s.Unacknowledged = uint64(max(l.rx.unacknowledged, 0))
+	l.rx.mu.Unlock()
 	s.RoundTrip50, s.RoundTrip90, s.RoundTrip99 = l.rtt.percentiles()
 	if l.sp != nil {
 		st := l.stats.left
