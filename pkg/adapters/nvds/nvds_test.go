@@ -265,6 +265,9 @@ func TestRefused(t *testing.T) {
 	if st := c.Stats(); st.Acknowledged != 2 || st.Failed != 3 {
 		t.Errorf("%+v", st)
 	}
+	if _, err := c.Subscribe(broker.SubscribeOptions{Topics: []string{"x"}}); !errors.Is(err, adapters.ErrNotSupported) {
+		t.Errorf("a library without nvds_msgapi_subscribe: %v", err)
+	}
 	adaptertest.Wait(t, "the reports", func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -319,5 +322,44 @@ func TestAbsent(t *testing.T) {
 	}
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("Close took %v", took)
+	}
+}
+
+// TestSubscribe: messages come in order, and no more than the window of them before they are acknowledged.
+func TestSubscribe(t *testing.T) {
+	s := newServer(t)
+	s.mu.Lock()
+	for i := range 50 {
+		s.tokens = append(s.tokens, fmt.Sprintf("token %d\n\x00", i))
+	}
+	s.mu.Unlock()
+	c, _ := connect(t, compile(t, "libmine.so"), s.connStr(""))
+	var mu sync.Mutex
+	agreed := map[string]error{}
+	sub, err := c.Subscribe(broker.SubscribeOptions{Topics: []string{"commands"}, Window: 8, OnSubscribed: func(topic string, err error) {
+		mu.Lock()
+		agreed[topic] = err
+		mu.Unlock()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for i := range 50 {
+		m, err := sub.Next(ctx)
+		if err != nil {
+			t.Fatal(i, err)
+		}
+		if m.Topic != "commands" || string(m.Payload) != fmt.Sprintf("token %d\n\x00", i) {
+			t.Fatalf("message %d: %+v", i, m)
+		}
+		sub.Ack(&m)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if err, ok := agreed["commands"]; !ok || err != nil {
+		t.Errorf("%v", agreed)
 	}
 }
