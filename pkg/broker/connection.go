@@ -92,6 +92,11 @@ type Options struct {
 	Log       func(adapters.LogEntry)
 	OnState   func(StateChange)
 	OnDropped func(DropReport) // at most once a second
+	// OnResults is told the final word on messages, those of other users of a shared link included: whoever
+	// cares publishes with PublishSeq. Unlike the other callbacks it is called by a goroutine of the adapter,
+	// which it must not hold up, and possibly before PublishSeq has returned. What is left at Close, and what
+	// was given up in the spool, has no result.
+	OnResults func([]adapters.Result)
 	// OnClosed is the very last call of a connection that Connect has given: usually before Close returns,
 	// later if another callback still runs then. After it nothing of the caller's is used any more.
 	OnClosed func()
