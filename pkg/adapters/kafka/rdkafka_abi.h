@@ -50,6 +50,7 @@ typedef rd_kafka_event_t rd_kafka_DescribeTopics_result_t;
 
 /* rd_kafka_resp_err_t; negative ones are local to the library. */
 enum {
+	EW_ERR_DESTROY = -197,
 	EW_ERR_TRANSPORT = -195,
 	EW_ERR_RESOLVE = -193,
 	EW_ERR_MSG_TIMED_OUT = -192,
@@ -179,6 +180,7 @@ const rd_kafka_error_t *rd_kafka_TopicDescription_error(const rd_kafka_TopicDesc
 EW_ENUM(rd_kafka_resp_err_t) rd_kafka_error_code(const rd_kafka_error_t *error);
 
 #ifdef EW_RDKAFKA_CHECK
+EW_SAME(EW_ERR_DESTROY, RD_KAFKA_RESP_ERR__DESTROY);
 EW_SAME(EW_ERR_TRANSPORT, RD_KAFKA_RESP_ERR__TRANSPORT);
 EW_SAME(EW_ERR_RESOLVE, RD_KAFKA_RESP_ERR__RESOLVE);
 EW_SAME(EW_ERR_MSG_TIMED_OUT, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT);

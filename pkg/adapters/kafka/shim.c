@@ -281,6 +281,15 @@ static int no_topic(int err)
 	return err == EW_ERR_UNKNOWN_TOPIC || err == EW_ERR_UNKNOWN_TOPIC_OR_PART || err == EW_ERR_UNKNOWN_PARTITION;
 }
 
+/*
+ * The topic has taken messages and is gone. A partition that goes while a request is under way leaves the
+ * messages of the request with EW_ERR_DESTROY, which is nobody's verdict on them.
+ */
+static int vanished(const ew_producer *p, const ew_result *r)
+{
+	return r->err == EW_ERR_DESTROY || (r->topic >= 0 && no_topic(r->err) && p->acknowledged[r->topic]);
+}
+
 /* Moves reports out of the current event; the event is let go when it is used up. */
 static size_t take_results(ew_producer *p, ew_result *results, size_t room)
 {
@@ -304,7 +313,7 @@ static size_t take_results(ew_producer *p, ew_result *results, size_t room)
 				r->second = opaque & EW_TOO_LARGE_BIT ? EW_BATCH_TOO_LARGE : EW_SECOND_TRY;
 			r->err = messages[i]->err;
 			r->topic = r->err || r->second == EW_BATCH_TOO_LARGE ? topic_number(p, messages[i]->rkt) : -1;
-			r->vanished = r->topic >= 0 && no_topic(r->err) && p->acknowledged[r->topic];
+			r->vanished = vanished(p, r);
 			if (!r->err)
 				note_acknowledged(p, messages[i]->rkt);
 			r->size = messages[i]->len + messages[i]->key_len;
