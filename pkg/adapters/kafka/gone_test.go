@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -19,8 +20,19 @@ import (
 // TestPartitionGoes: a partition that vanishes while a request is under way takes no message with it.
 // librdkafka gives such messages up with an error of its own, which is no verdict of the broker.
 func TestPartitionGoes(t *testing.T) {
-	// Of two brokers one can tell of topics while the other one keeps the request waiting.
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(2), kfake.SeedTopics(1, "goes"))
+	// librdkafka asks for topics at a broker of its choice, and at the one that holds the request back it
+	// learns nothing.
+	for range 12 {
+		if partitionGoes(t) {
+			return
+		}
+	}
+	t.Skip("librdkafka always asked the broker that did not answer: NOT tested")
+}
+
+// partitionGoes reports whether the partition went while the request was under way.
+func partitionGoes(t *testing.T) bool {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(6), kfake.SeedTopics(1, "goes"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,9 +41,11 @@ func TestPartitionGoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := writeFile(t, "goes.cfg", "[message-broker]\nproto-cfg = \"debug=topic;topic.metadata.refresh.interval.ms=50;topic.metadata.propagation.max.ms=1000\"\n")
+	config := writeFile(t, "goes.cfg", "[message-broker]\nproto-cfg = \"debug=topic;enable.sparse.connections=false;topic.metadata.refresh.interval.ms=50;"+
+		"topic.metadata.propagation.max.ms=1000\"\n")
 	r := adaptertest.NewRecorder()
 	c := openConn(t, fmt.Sprintf("%s;%s", host, port), config, r)
+	defer c.Close()
 	adaptertest.Send(t, c, batchOf(1, "goes", 10, 10))
 	adaptertest.Wait(t, "ten results", func() bool { n, _ := r.Results(); return n == 10 })
 
@@ -55,8 +69,15 @@ func TestPartitionGoes(t *testing.T) {
 	if _, err := req.RequestWith(t.Context(), cl); err != nil {
 		t.Fatal(err)
 	}
-	adaptertest.Wait(t, "librdkafka to see that the topic is gone", func() bool { return logged(r, "no longer reported in metadata") })
+	seen := func() bool { return logged(r, "no longer reported in metadata") }
+	for end := time.Now().Add(time.Second); !seen() && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	went := seen()
 	close(told)
+	if !went {
+		return false
+	}
 	adaptertest.Wait(t, "the failed state", func() bool { return c.fatal.Load() != nil })
 	if n, failed := r.Results(); n != 10 || failed != 0 {
 		t.Errorf("%d results, %d failures: messages whose partition went must stay unanswered", n, failed)
@@ -65,4 +86,5 @@ func TestPartitionGoes(t *testing.T) {
 	if last := states[len(states)-1]; last.State != adapters.Failed || !strings.Contains(last.Reason, "topic goes is gone") {
 		t.Errorf("%+v", last)
 	}
+	return true
 }
