@@ -32,6 +32,7 @@ var (
 	ErrTooLarge = errors.New("the message is larger than the whole queue")
 	ErrClosed   = errors.New("the connection is closed")
 	ErrNoTopic  = errors.New("the message has no topic and the connection has no default one")
+	ErrHeaders  = errors.New("the message's headers are damaged")
 	ErrCanceled = errors.New("the wait was interrupted")
 )
 
@@ -79,7 +80,7 @@ type Options struct {
 
 	// Of a shared connection those of the first user hold.
 	MaxMessages int   // messages without an answer of the server, in memory; 0 means DefaultMaxMessages
-	MaxBytes    int64 // bytes of them (topic, key and payload); 0 means DefaultMaxBytes
+	MaxBytes    int64 // bytes of them (topic, key, payload and headers); 0 means DefaultMaxBytes
 	FullPolicy  FullPolicy
 	Spool       Spool
 	Reconnect   Reconnect
@@ -102,7 +103,8 @@ type Message struct {
 	Topic       string // "" means the default topic
 	Key         []byte // nil or empty means none
 	Payload     []byte
-	TimestampMS int64 // milliseconds since 1970 UTC; 0 means now
+	Headers     adapters.Headers // nil means none; a protocol without headers leaves them out
+	TimestampMS int64            // milliseconds since 1970 UTC; 0 means now
 }
 
 // A Connection sends messages to a server, alone or over a link that it shares with others. Its methods

@@ -16,7 +16,7 @@ const (
 	dropExpired = "expired" // too long in the spool
 	dropDamaged = "damaged" // unreadable in the spool
 	dropStopped = "stopped" // left at the end, and not spooled
-	dropRefused = "refused" // no topic, too large, or the connection is closed
+	dropRefused = "refused" // no topic, too large, damaged headers, or the connection is closed
 )
 
 type counters struct {
@@ -54,7 +54,7 @@ type Stats struct {
 	Dropped      uint64 // refused by Publish, or given up later
 	DroppedBy    map[string]uint64
 	Bytes        uint64 // payload bytes acknowledged
-	QueuedBytes  uint64 // topic, key and payload bytes in memory without an answer
+	QueuedBytes  uint64 // topic, key, payload and header bytes in memory without an answer
 	Retried      uint64 // messages that were under way when a session was lost, and are sent again
 	Reconnects   uint64 // how often the connection came back
 	Sessions     uint64 // how often the adapter had to start anew after a fatal error
