@@ -248,4 +248,6 @@ _Static_assert(offsetof(ew_rk_message, rkt) == 8 && offsetof(ew_rk_message, opaq
 	sizeof(ew_rk_message) == 72, "rd_kafka_message_t has this layout on 64-bit machines");
 #endif
 
+#include "consumer_abi.h"
+
 #endif
