@@ -163,10 +163,18 @@ func protoCfg(options string) string {
 	return `proto-cfg = "` + options + `;reconnect.backoff.max.ms=500"`
 }
 
-// TestRealSecured: every way into a real Kafka, and the ways that must stay shut. What is refused says why
-// and what to do.
-func TestRealSecured(t *testing.T) {
+// TestRealSecurity is the tests on one server with every kind of listener.
+func TestRealSecurity(t *testing.T) {
 	s := startSecured(t)
+	t.Run("access", func(t *testing.T) { testRealSecured(t, s) })
+	t.Run("ciphers", func(t *testing.T) { testRealCiphers(t, s) })
+	t.Run("oauth", func(t *testing.T) { testRealOAuth(t, s) })
+	t.Run("acl", func(t *testing.T) { testRealACL(t, s) })
+}
+
+// testRealSecured: every way into a real Kafka, and the ways that must stay shut. What is refused says why
+// and what to do.
+func testRealSecured(t *testing.T, s *securedServer) {
 	password := writeFile(t, "password", "correct horse\n")
 	clientPassword := s.pki + "/client-enc.password"
 	for _, c := range []struct{ name, listener, config, want string }{
@@ -205,9 +213,8 @@ func TestRealSecured(t *testing.T) {
 	}
 }
 
-// TestRealCiphers: each of the suites that DeepStream's documentation recommends, by either of its names.
-func TestRealCiphers(t *testing.T) {
-	s := startSecured(t)
+// testRealCiphers: each of the suites that DeepStream's documentation recommends, by either of its names.
+func testRealCiphers(t *testing.T, s *securedServer) {
 	for _, suite := range []string{"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
 		"TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
 		"TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384", "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
@@ -236,9 +243,8 @@ func TestRealCiphers(t *testing.T) {
 	}
 }
 
-// TestRealOAuth: tokens from a token server of the test.
-func TestRealOAuth(t *testing.T) {
-	s := startSecured(t)
+// testRealOAuth: tokens from a token server of the test.
+func testRealOAuth(t *testing.T, s *securedServer) {
 	var mu sync.Mutex
 	asked := 0
 	part := func(v any) string {
@@ -277,9 +283,8 @@ func TestRealOAuth(t *testing.T) {
 	}
 }
 
-// TestRealACL: a user may write to one topic and not to another.
-func TestRealACL(t *testing.T) {
-	s := startSecured(t)
+// testRealACL: a user may write to one topic and not to another.
+func testRealACL(t *testing.T, s *securedServer) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(s.plain))
 	if err != nil {
 		t.Fatal(err)
