@@ -33,6 +33,7 @@ type fileConfig struct {
 	group        string     // consumer-group-id
 	partitionKey string
 	topic        string
+	secretFiles  []string // where passwords stand
 }
 
 // loadConfig reads the file at path; "" means no file. What is unknown is an error when strict, else a
@@ -101,6 +102,8 @@ func loadConfig(path string, strict bool, log func(adapters.LogEntry)) (fileConf
 		if warning != "" {
 			log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "kafka", Text: warning})
 		}
+		file, _ := e.Text()
+		fc.secretFiles = append(fc.secretFiles, settings.FilePath(file))
 		p := property{name: option, value: value, where: fmt.Sprintf("%s:%d: [%s] %s", path, e.Line, group, e.Key)}
 		fc.producer, fc.receiving = append(fc.producer, p), append(fc.receiving, p)
 	}

@@ -67,6 +67,7 @@ func (c *conn) poll() {
 		}
 		p.checkTopics()
 		p.checkProgress()
+		p.checkFiles()
 	}
 	// What librdkafka logged until now is often why the connection is being closed.
 	for range lastLines {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/adaptertest"
+	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
 )
 
 // listeners of the secured server, each on a port of its own.
@@ -170,6 +171,7 @@ func TestRealSecurity(t *testing.T) {
 	t.Run("ciphers", func(t *testing.T) { testRealCiphers(t, s) })
 	t.Run("oauth", func(t *testing.T) { testRealOAuth(t, s) })
 	t.Run("acl", func(t *testing.T) { testRealACL(t, s) })
+	t.Run("renewal", func(t *testing.T) { testRealRenewal(t, s) })
 }
 
 // testRealSecured: every way into a real Kafka, and the ways that must stay shut. What is refused says why
@@ -319,4 +321,85 @@ func testRealACL(t *testing.T, s *securedServer) {
 		t.Errorf("bob: %q", got)
 	}
 	t.Log(got)
+}
+
+// testRealRenewal: certificates and passwords that are replaced are used without a stop, nothing is lost or
+// doubled, and broken ones are left aside.
+func testRealRenewal(t *testing.T, s *securedServer) {
+	defer func(was time.Duration) { renewInterval = was }(renewInterval)
+	renewInterval = 50 * time.Millisecond
+	dir := t.TempDir()
+	use := func(from, to string) {
+		t.Helper()
+		data, err := os.ReadFile(filepath.Join(s.pki, from))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, to+".new"), data, 0o600)
+		}
+		if err == nil {
+			err = os.Rename(filepath.Join(dir, to+".new"), filepath.Join(dir, to))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	use("client-bundle.pem", "cert.pem")
+	use("client-bundle.pem", "key.pem")
+	path := writeFile(t, "kafka.cfg", "[message-broker]\n"+strings.ReplaceAll(protoCfg(tlsTrust+";ssl.certificate.location=#/cert.pem;ssl.key.location=#/key.pem"),
+		"#", dir)+"\n")
+	text, _ := os.ReadFile(path)
+	_ = os.WriteFile(path, []byte(strings.ReplaceAll(string(text), "@", s.pki)), 0o600)
+	var mu sync.Mutex
+	var logs []string
+	var reasons []string
+	c, err := broker.Connect(broker.Options{ProtoLib: "kafka", ConnStr: "127.0.0.1;" + s.ports["PORT2"] + ";renewed", ConfigPath: path,
+		Log:     func(e adapters.LogEntry) { mu.Lock(); logs = append(logs, e.Text); mu.Unlock() },
+		OnState: func(c broker.StateChange) { mu.Lock(); reasons = append(reasons, c.Reason); mu.Unlock() }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context())
+	saw := func(list *[]string, what string) func() bool {
+		return func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return strings.Contains(strings.Join(*list, "\n"), what)
+		}
+	}
+	n := 0
+	publish := func(count int) {
+		for range count {
+			if err := c.Publish(broker.Message{Payload: fmt.Appendf(nil, "%d", n)}); err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+	}
+	publish(500)
+	adaptertest.Wait(t, "acknowledgements", func() bool { return c.Stats().Acknowledged == 500 })
+	use("ca.pem", "key.pem") // no key at all
+	adaptertest.Wait(t, "a complaint", saw(&logs, "do not make a pair"))
+	publish(500)
+	adaptertest.Wait(t, "acknowledgements", func() bool { return c.Stats().Acknowledged == 1000 })
+	if sessions := c.Stats().Sessions; sessions > 0 {
+		t.Errorf("%d sessions for files that cannot be used", sessions)
+	}
+	use("client-other-ca-bundle.pem", "cert.pem")
+	use("client-other-ca-bundle.pem", "key.pem")
+	adaptertest.Wait(t, "the refusal of the new certificate", saw(&reasons, "does not accept the client's certificate"))
+	publish(500)
+	use("client-bundle.pem", "cert.pem")
+	use("client-bundle.pem", "key.pem")
+	adaptertest.Wait(t, "acknowledgements", func() bool { return c.Stats().Acknowledged == 1500 })
+	if st := c.Stats(); st.Failed != 0 || st.Dropped != 0 {
+		t.Errorf("%+v", st)
+	}
+	got := consume(t, s.plain, "renewed", 1500)
+	for i, m := range got {
+		if string(m.Payload) != fmt.Sprint(i) {
+			t.Fatalf("message %d is %s", i, m.Payload)
+		}
+	}
+	if len(got) != 1500 {
+		t.Errorf("%d messages", len(got))
+	}
 }

@@ -120,6 +120,9 @@ func SecretFile(e dsconfig.Entry) (value, warning string, err error) {
 	return value, openToAll(e.Key, credential(file)), nil
 }
 
+// FilePath is where the file of a secret is looked for, from the value of its key.
+func FilePath(value string) string { return credential(unquote(strings.TrimRight(value, " \t"))) }
+
 // A problem is what is wrong with a file, before it is known who asks for it.
 type problem struct {
 	cause, remedy string
