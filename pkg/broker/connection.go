@@ -170,6 +170,9 @@ func (c *Connection) DefaultTopic() string {
 // when it does not.
 func (c *Connection) PartitionKey() string { return c.l.info.PartitionKey }
 
+// Protocol is the adapter in use.
+func (c *Connection) Protocol() adapters.Adapter { return c.l.adapter }
+
 // Shared reports whether others may use the same link.
 func (c *Connection) Shared() bool { return c.l.key != "" }
 
