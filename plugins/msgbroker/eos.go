@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
+	"github.com/gst-edgewire/gst-edgewire/internal/payloadmeta"
 	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
 )
@@ -27,6 +28,16 @@ func (s *sink) SinkEvent(ev gst.Event) bool {
 	ok := s.ParentEvent(gst.SinkSide, ev)
 	s.watchEOS()
 	return ok
+}
+
+// Query tells the elements in front of us which fields are wanted, before they
+// make the first message.
+func (s *sink) Query(side gst.Side, q gst.Query) bool {
+	if payloadmeta.IsFieldsQuery(q) {
+		s.ask()
+		return false // the question is for our neighbours behind a tee as well
+	}
+	return s.ParentQuery(side, q)
 }
 
 // drain waits for what is under way, up to drain-timeout, and tells how it

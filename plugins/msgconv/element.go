@@ -175,6 +175,9 @@ func (c *converter) SetCaps(in, out gst.Caps) bool {
 	c.height, _ = in.Int("height")
 	c.jsonMode = isPayloadCaps(out) && !isPayloadCaps(in)
 	c.SetGenerate(c.jsonMode)
+	if !c.jsonMode {
+		c.QueryDownstream(payloadmeta.FieldsQuery())
+	}
 	log.Log(gst.LevelDebug, c.Element, "caps %s, %s", in, map[bool]string{true: "messages as buffers", false: "messages as metas"}[c.jsonMode])
 	return true
 }
