@@ -22,6 +22,7 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/plugins/dtlssrtpenc"
 	"github.com/gst-edgewire/gst-edgewire/plugins/msgbroker"
 	"github.com/gst-edgewire/gst-edgewire/plugins/msgconv"
+	"github.com/gst-edgewire/gst-edgewire/plugins/smartrecordbin"
 )
 
 // Plugin is one plugin: a file of its own in an installation.
@@ -34,6 +35,7 @@ type Plugin struct {
 var Plugins = []Plugin{
 	{"msgconv", "Turns detections into messages", msgconv.Register},
 	{"msgbroker", "Publishes messages to a broker", msgbroker.Register},
+	{"smartrecordbin", "Records encoded video around events", smartrecordbin.Register},
 }
 
 // Replacements lists the plugins whose elements take the place of another
