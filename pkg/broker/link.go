@@ -25,6 +25,7 @@ type link struct {
 	base        uint64 // the sequence number before the first of this run
 	sp          *spooler
 	info        adapters.Info // set before any use
+	rx          receiver
 
 	mu      sync.Mutex
 	users   []*Connection
@@ -72,7 +73,7 @@ func newLink(c *Connection, a adapters.Adapter, substituted bool, key string) (*
 	l := &link{opts: c.opts, adapter: a, substituted: substituted, key: key, maxMessages: c.opts.MaxMessages,
 		maxBytes: c.opts.MaxBytes, users: []*Connection{c}, changed: make(chan struct{}), wake: make(chan struct{}, 1),
 		room: make(chan struct{}, 1), stop: make(chan struct{}), givenUp: make(chan struct{})}
-	c.l = l
+	c.l, l.rx.l = l, l
 	if !c.opts.NoHeaders {
 		l.identity = max(rand.Uint64(), 1)
 	}
@@ -90,6 +91,7 @@ func newLink(c *Connection, a adapters.Adapter, substituted bool, key string) (*
 		}
 		l.sp.start()
 	}
+	l.rx.begin(conn)
 	safe.Go(&l.wg, "dispatch of "+a.Name(), l.panicked, func() { l.dispatch(conn) })
 	return l, nil
 }
@@ -101,7 +103,7 @@ func (l *link) open() (adapters.Conn, error) {
 	s := &sink{l: l, session: l.session}
 	l.mu.Unlock()
 	return l.adapter.Open(adapters.Config{ConnStr: l.opts.ConnStr, ConfigPath: l.opts.ConfigPath,
-		Strict: l.opts.StrictConfig, MaxMessages: l.maxMessages, RetryInterval: l.opts.Reconnect.asked,
+		Strict: l.opts.StrictConfig, MaxMessages: l.maxMessages, ReceiveOnly: l.opts.ReceiveOnly && l.key == "", RetryInterval: l.opts.Reconnect.asked,
 		MaxRetryInterval: l.opts.Reconnect.MaxInterval}, s)
 }
 
