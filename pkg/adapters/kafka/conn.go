@@ -69,7 +69,7 @@ type conn struct {
 	subscribing sync.Mutex // around Subscribe and the end
 	consumer    *consumer  // of the subscription in force
 	consumers   sync.WaitGroup
-	up          atomic.Bool // there is a connection
+	away        atomic.Bool // the server is known to be away
 
 	mu        sync.Mutex // guards what follows; no call is made under it
 	topics    map[string]bool

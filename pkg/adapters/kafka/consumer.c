@@ -234,11 +234,12 @@ size_t ew_consumer_partitions(ew_consumer *c, const char **topics, int32_t *part
 	return list ? (size_t)list->cnt : 0;
 }
 
-void ew_consumer_rebalance(ew_consumer *c)
+int ew_consumer_rebalance(ew_consumer *c)
 {
 	ew_rk_list *list = rd_kafka_event_topic_partition_list(c->rebalance);
 	const char *protocol = rd_kafka_rebalance_protocol(c->rk);
 	int cooperative = protocol && strcmp(protocol, "COOPERATIVE") == 0, i;
+	int lost = rd_kafka_assignment_lost(c->rk);
 	rd_kafka_error_t *error = NULL;
 
 	if ((int)rd_kafka_event_error(c->rebalance) == EW_ERR_ASSIGN_PARTITIONS) {
@@ -263,6 +264,7 @@ void ew_consumer_rebalance(ew_consumer *c)
 		rd_kafka_error_destroy(error);
 	rd_kafka_event_destroy(c->rebalance);
 	c->rebalance = NULL;
+	return lost;
 }
 
 void ew_consumer_wake(ew_consumer *c) { rd_kafka_queue_yield(c->queue); }

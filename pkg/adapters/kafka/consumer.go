@@ -32,6 +32,7 @@ const (
 type consumer struct {
 	c        *conn
 	p        *C.ew_consumer
+	cfg      adapters.SubscribeConfig
 	topics   []string
 	window   int
 	stopping chan struct{}
@@ -117,6 +118,12 @@ func (c *conn) Subscribe(cfg adapters.SubscribeConfig, r adapters.Receiver) erro
 		c.consumer = nil
 		return nil
 	}
+	cfg.Topics = slices.Clone(cfg.Topics)
+	return c.consume(cfg, r, before)
+}
+
+// consume starts a consumer in the place of another, with subscribing held.
+func (c *conn) consume(cfg adapters.SubscribeConfig, r adapters.Receiver, before *consumer) error {
 	conf, err := buildConsumer(&c.receiving, cfg, c.sink.Log)
 	if err != nil {
 		return err
@@ -127,7 +134,7 @@ func (c *conn) Subscribe(cfg adapters.SubscribeConfig, r adapters.Receiver) erro
 		return newError(maskSecrets(C.GoString(&errstr[0]), c.secrets))
 	}
 	before.stop()
-	k := &consumer{c: c, p: p, topics: slices.Clone(cfg.Topics), window: cfg.Window, r: r, stopping: make(chan struct{}),
+	k := &consumer{c: c, p: p, cfg: cfg, topics: cfg.Topics, window: cfg.Window, r: r, stopping: make(chan struct{}),
 		left: make(chan struct{}), partitions: map[partitionKey]*partition{}, missing: map[string]bool{}, refused: map[string]bool{},
 		names: map[string]string{}}
 	c.consumer = k
@@ -259,9 +266,25 @@ func (k *consumer) run(before *consumer) {
 	}
 }
 
+// renew goes on with a new consumer after the server had forgotten this one: it may have lost its data, and
+// librdkafka would take what a new server says of its topics for older than what it knows.
+func (k *consumer) renew() {
+	c := k.c
+	c.subscribing.Lock()
+	defer c.subscribing.Unlock()
+	if c.consumer != k || c.closing.Load() {
+		return
+	}
+	c.sink.Log(adapters.LogEntry{Level: adapters.LogInfo, Facility: "kafka", Text: c.info.Host +
+		": the server no longer knew this member of the consumer group; it joins again"})
+	if err := c.consume(k.cfg, k.r, k); err != nil {
+		c.fail("the consumer is lost: " + err.Error())
+	}
+}
+
 // leave commits what was acknowledged and tells the group, for as long as that may take.
 func (k *consumer) leave(records *[messagesAtOnce]C.ew_incoming, ev *C.ew_event) {
-	if !k.c.up.Load() {
+	if k.c.away.Load() {
 		return // nobody to tell
 	}
 	end := time.Now().Add(adapters.AckTimeout)
@@ -312,7 +335,9 @@ func (k *consumer) step(timeout time.Duration, room int, records *[messagesAtOnc
 		k.agreed()
 	case C.EW_REVOKE:
 		k.revoked(k.listed(ev))
-		C.ew_consumer_rebalance(k.p)
+		if C.ew_consumer_rebalance(k.p) != 0 {
+			k.renew()
+		}
 	case C.EW_COMMITTED:
 		if ev.err != 0 && ev.err != C.EW_ERR_NO_OFFSET {
 			k.c.sink.Log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "kafka", Text: fmt.Sprintf(

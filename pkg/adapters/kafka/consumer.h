@@ -32,8 +32,8 @@ int ew_consumer_subscribe(ew_consumer *c, const char **topics, size_t count);
 void ew_consumer_poll(ew_consumer *c, int timeout_ms, size_t room, ew_incoming *messages, ew_event *out);
 /* The partitions of the rebalance that ew_consumer_poll has told. */
 size_t ew_consumer_partitions(ew_consumer *c, const char **topics, int32_t *partitions, size_t room);
-/* Lets the rebalance happen. */
-void ew_consumer_rebalance(ew_consumer *c);
+/* Lets the rebalance happen. 1: the server no longer knew this member of the group. */
+int ew_consumer_rebalance(ew_consumer *c);
 void ew_consumer_wake(ew_consumer *c);
 
 /* Everything of a partition before offset has been dealt with; the next commit says so. */

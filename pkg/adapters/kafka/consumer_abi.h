@@ -59,6 +59,7 @@ const char *rd_kafka_rebalance_protocol(rd_kafka_t *rk);
 EW_ENUM(rd_kafka_resp_err_t) rd_kafka_offsets_store(rd_kafka_t *rk, ew_rk_list *offsets);
 rd_kafka_error_t *rd_kafka_consumer_close_queue(rd_kafka_t *rk, rd_kafka_queue_t *queue);
 int rd_kafka_consumer_closed(rd_kafka_t *rk);
+int rd_kafka_assignment_lost(rd_kafka_t *rk);
 ew_rk_list *rd_kafka_event_topic_partition_list(rd_kafka_event_t *event);
 void rd_kafka_error_destroy(rd_kafka_error_t *error);
 
