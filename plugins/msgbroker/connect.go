@@ -92,9 +92,14 @@ func (s *sink) open() bool {
 	if stats.Substituted {
 		log.Log(gst.LevelInfo, s.Element, "%s: the built-in %s adapter takes its place", set.protoLib, stats.Adapter)
 	}
+	commands, err := s.openCommands(set, conn, reconnect)
+	if err != nil {
+		conn.Close(context.Background())
+		return fail(settingsCode(err), err.Error())
+	}
 	s.closed = make(chan struct{})
 	s.mu.Lock()
-	s.conn = conn
+	s.conn, s.commands = conn, commands
 	s.mu.Unlock()
 	return true
 }
@@ -127,11 +132,15 @@ func settingsCode(err error) gst.ErrorCode {
 func (s *sink) close() {
 	s.mu.Lock()
 	conn, wait := s.conn, time.Duration(s.set.drainTimeout)*time.Millisecond
-	s.conn = nil
+	commands := s.commands
+	s.conn, s.commands = nil, nil
 	s.mu.Unlock()
 	s.reader.Close()
 	if conn == nil {
 		return
+	}
+	if commands != nil {
+		commands.close() // its replies go out with the rest
 	}
 	close(s.closed)
 	s.watchers.Wait()
