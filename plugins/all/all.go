@@ -23,6 +23,7 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/plugins/msgbroker"
 	"github.com/gst-edgewire/gst-edgewire/plugins/msgconv"
 	"github.com/gst-edgewire/gst-edgewire/plugins/msgsrc"
+	"github.com/gst-edgewire/gst-edgewire/plugins/smartrecordbin"
 )
 
 // Plugin is one plugin: a file of its own in an installation.
@@ -36,6 +37,7 @@ var Plugins = []Plugin{
 	{"msgconv", "Turns detections into messages", msgconv.Register},
 	{"msgbroker", "Publishes messages to a broker", msgbroker.Register},
 	{"msgsrc", "Makes a stream of a broker's messages", msgsrc.Register},
+	{"smartrecordbin", "Records encoded video around events", smartrecordbin.Register},
 }
 
 // Replacements lists the plugins whose elements take the place of another

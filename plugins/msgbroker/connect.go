@@ -97,13 +97,18 @@ func (s *sink) open() bool {
 	if stats.Substituted {
 		log.Log(gst.LevelInfo, s.Element, "%s: the built-in %s adapter takes its place", set.protoLib, stats.Adapter)
 	}
+	commands, err := s.openCommands(set, conn, reconnect)
+	if err != nil {
+		conn.Close(context.Background())
+		return fail(brokerside.SettingsCode(err), err.Error())
+	}
 	s.closed = make(chan struct{})
 	if set.messageHeaders != "" && !conn.Protocol().Capabilities().Headers {
 		s.Warning(gst.ResourceSettings, "msgbroker: "+conn.Protocol().Name()+" has no headers; message-headers has no effect.", "")
 	}
 	s.router.Store(r)
 	s.mu.Lock()
-	s.conn, s.rules = conn, rules
+	s.conn, s.rules, s.commands = conn, rules, commands
 	s.mu.Unlock()
 	return true
 }
@@ -113,11 +118,15 @@ func (s *sink) open() bool {
 func (s *sink) close() {
 	s.mu.Lock()
 	conn, wait := s.conn, time.Duration(s.set.drainTimeout)*time.Millisecond
-	s.conn = nil
+	commands := s.commands
+	s.conn, s.commands = nil, nil
 	s.mu.Unlock()
 	s.reader.Close()
 	if conn == nil {
 		return
+	}
+	if commands != nil {
+		commands.close() // its replies go out with the rest
 	}
 	close(s.closed)
 	s.watchers.Wait()

@@ -6,6 +6,7 @@
 package msgbroker
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
 	"github.com/gst-edgewire/gst-edgewire/pkg/spool"
 	"github.com/gst-edgewire/gst-edgewire/plugins/internal/brokerside"
+	"github.com/gst-edgewire/gst-edgewire/plugins/internal/cloud"
 )
 
 var log = gst.NewCategory("msgbroker", "messages to a broker")
@@ -27,10 +29,11 @@ type sink struct {
 
 	// Lock order: mu is taken alone. It is never held while the broker or
 	// GStreamer is called.
-	mu   sync.Mutex
-	set  settings
-	conn *broker.Connection // nil below PAUSED
-	last broker.Stats       // of the connection that was closed last
+	mu       sync.Mutex
+	set      settings
+	conn     *broker.Connection // nil below PAUSED
+	last     broker.Stats       // of the connection that was closed last
+	commands *commands          // nil below PAUSED, and without commands
 
 	flushing chan struct{} // closed by Unlock: ends every wait on the streaming thread
 	topic    atomic.Pointer[string]
@@ -67,7 +70,7 @@ var Class = &gst.Class{
 		{Name: "sink", Direction: gst.PadSink, Presence: gst.PadAlways, Caps: "ANY"},
 	},
 	Properties: properties(),
-	Signals: append(receivingSignals(), gst.Signal{
+	Signals: slices.Concat([]gst.Signal{{
 		Name: "publish", Action: true, Return: gst.TypeBool,
 		Params: []gst.Type{gst.TypeString, gst.TypeBytes()},
 		Handler: func(inst any, args []any) any {
@@ -75,7 +78,7 @@ var Class = &gst.Class{
 			data, ok := args[1].([]byte)
 			return ok && inst.(*sink).publishAction(topic, data)
 		},
-	}),
+	}}, receivingSignals(), cloud.Signals((*sink).running)),
 	Proto: (*sink)(nil),
 	New: func(e *gst.Element) any {
 		// A sink that waits for a first buffer hangs live and tee'd pipelines in
