@@ -21,6 +21,11 @@ const (
 	defaultMaxBulk = 512 << 20
 )
 
+// A handshakeError is one of TLS.
+type handshakeError struct{ error }
+
+func (e *handshakeError) Unwrap() error { return e.error }
+
 // dial opens a connection, with TLS if that is on. Certificates are read for each connection.
 func (o *options) dial(ctx context.Context, addr string, withTLS bool) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
@@ -39,7 +44,7 @@ func (o *options) dial(ctx context.Context, addr string, withTLS bool) (net.Conn
 	secure := tls.Client(nc, tc)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = nc.Close()
-		return nil, err
+		return nil, &handshakeError{err}
 	}
 	return secure, nil
 }
@@ -54,16 +59,21 @@ var errUsed = errors.New("the connection was lost")
 // nothing, and so says nothing: the library writes a line to standard error about a connection that it
 // cannot make. The client is of no use after its first network error.
 func (o *options) library(ctx context.Context, addr string, sentinel bool) (*goredis.Options, net.Conn, error) {
-	g := &goredis.Options{Addr: addr, ClientName: o.clientName, Protocol: 2, Username: o.username, Password: o.password, DB: o.db,
-		MaxRetries: -1, DialerRetries: 1, DisableIdentity: true, PoolSize: 1, ConnMaxIdleTime: -1, WriteTimeout: o.patience,
-		ReadTimeout: o.patience, ContextTimeoutEnabled: true}
-	withTLS := o.tls
+	g := &goredis.Options{Addr: addr, Protocol: 2, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true, PoolSize: 1,
+		ConnMaxIdleTime: -1, WriteTimeout: o.patience, ReadTimeout: o.patience, ContextTimeoutEnabled: true}
+	who, withTLS := identity{o.username, o.password, o.db, o.clientName}, o.tls
 	if sentinel {
-		g.Username, g.Password, g.DB = o.sentinelUsername, o.sentinelPassword, 0
-		withTLS = o.sentinelTLS
+		who, withTLS = identity{o.sentinelUsername, o.sentinelPassword, 0, o.clientName}, o.sentinelTLS
 	}
 	nc, err := o.dial(ctx, addr, withTLS)
 	if err != nil {
+		return nil, nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
+	defer stop()
+	// The library would take it amiss that a user may not name its connection.
+	if _, err := who.greet(nc, newReplyReader(nc)); err != nil {
+		_ = nc.Close()
 		return nil, nil, err
 	}
 	var used atomic.Bool
@@ -76,9 +86,16 @@ func (o *options) library(ctx context.Context, addr string, sentinel bool) (*gor
 	return g, nc, nil
 }
 
+// An identity is what a connection says about itself.
+type identity struct {
+	username, password string
+	db                 int
+	clientName         string
+}
+
 // greet says on a new connection who we are, and hears whether the server can work. maxBulk is the largest
 // payload that it takes; 0 when it does not tell.
-func (o *options) greet(nc net.Conn, r *replyReader) (maxBulk int64, err error) {
+func (who identity) greet(nc net.Conn, r *replyReader) (maxBulk int64, err error) {
 	var out []byte
 	words := func(w ...string) {
 		out = append(out, '*')
@@ -89,19 +106,19 @@ func (o *options) greet(nc net.Conn, r *replyReader) (maxBulk int64, err error) 
 		}
 	}
 	must := 0 // answers that must not be errors
-	if o.password != "" {
+	if who.password != "" {
 		must++
-		if o.username != "" {
-			words("AUTH", o.username, o.password)
+		if who.username != "" {
+			words("AUTH", who.username, who.password)
 		} else {
-			words("AUTH", o.password)
+			words("AUTH", who.password)
 		}
 	}
-	if o.db != 0 {
+	if who.db != 0 {
 		must++
-		words("SELECT", strconv.Itoa(o.db))
+		words("SELECT", strconv.Itoa(who.db))
 	}
-	words("CLIENT", "SETNAME", o.clientName)
+	words("CLIENT", "SETNAME", who.clientName)
 	words("CONFIG", "GET", "proto-max-bulk-len")
 	words("PING")
 	if err := nc.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {

@@ -106,6 +106,7 @@ func (o *options) reason(err error) string {
 		timeout  net.Error
 		op       *net.OpError
 		alert    tls.AlertError
+		shake    *handshakeError
 		answered = errors.As(err, &server)
 	)
 	if errors.As(err, &op) && op.Err != nil {
@@ -136,11 +137,13 @@ func (o *options) reason(err error) string {
 		text, remedy = "the server's certificate is from an authority that is not trusted", "set tls-ca-file to that authority's certificate"
 	case errors.As(err, &invalid), errors.As(err, &verify):
 		remedy = "check the server's certificate and the clock"
-	case errors.As(err, &alert), strings.Contains(text, "tls: "):
+	case errors.As(err, &alert), strings.Contains(text, "tls: "), strings.Contains(text, "remote error"):
 		remedy = "the server may want a client's certificate (tls-cert-file, tls-key-file) from an authority that it trusts, or another version or cipher suite"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		text, remedy = "connection refused", "check that the server runs and that host and port are right"
 	case errors.Is(err, errSilent):
+	case errors.As(err, &shake):
+		text, remedy = "the server does not answer as TLS wants it ("+text+")", "check the port: set tls=false, or use its TLS port (tls-port)"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		text, remedy = "no answer in time", "check host, port and network"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):

@@ -313,7 +313,7 @@ func (s *session) open(at lanePlace) *trouble {
 	// Close must not wait for a server that does not answer.
 	stop := context.AfterFunc(c.ctx, func() { _ = nc.Close() })
 	l := &lane{addr: at.addr, asking: at.asking, nc: nc, r: newReplyReader(nc)}
-	maxBulk, err := c.o.greet(nc, l.r)
+	maxBulk, err := identity{c.o.username, c.o.password, c.o.db, c.o.clientName}.greet(nc, l.r)
 	if err != nil {
 		stop()
 		_ = nc.Close()
