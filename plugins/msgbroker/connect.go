@@ -89,10 +89,6 @@ func (s *sink) open() bool {
 		conn.Close(context.Background())
 		return fail(gst.ResourceSettings, "no topic is set: write topic=NAME, or name it as the third part of conn-str, as in conn-str=\"localhost;9092;my-topic\".")
 	}
-	if err := s.receive(conn, &set); err != nil {
-		conn.Close(context.Background())
-		return fail(gst.LibrarySettings, err.Error())
-	}
 	stats := conn.Stats()
 	if stats.Substituted {
 		log.Log(gst.LevelInfo, s.Element, "%s: the built-in %s adapter takes its place", set.protoLib, stats.Adapter)
@@ -101,6 +97,13 @@ func (s *sink) open() bool {
 	if err != nil {
 		conn.Close(context.Background())
 		return fail(brokerside.SettingsCode(err), err.Error())
+	}
+	if err := s.receive(conn, &set); err != nil {
+		if commands != nil {
+			commands.close()
+		}
+		conn.Close(context.Background())
+		return fail(gst.LibrarySettings, err.Error())
 	}
 	s.closed = make(chan struct{})
 	if set.messageHeaders != "" && !conn.Protocol().Capabilities().Headers {

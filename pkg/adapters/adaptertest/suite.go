@@ -93,6 +93,13 @@ func (r *Recorder) Results() (all, failed int) {
 	return len(r.results), failed
 }
 
+// Twice is how many messages have more than one result.
+func (r *Recorder) Twice() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.twice)
+}
+
 // States returns the state events so far.
 func (r *Recorder) States() []adapters.StateEvent {
 	r.mu.Lock()

@@ -5,6 +5,8 @@
 package protocols
 
 import (
-	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/kafka" // each registers itself
+	// Each registers itself.
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/kafka"
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/nvds"
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/redis"
 )
