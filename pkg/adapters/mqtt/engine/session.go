@@ -72,7 +72,6 @@ type session struct {
 	inflight int
 	limit    int // the largest packet that the server takes; 0: none
 	resumed  bool
-	foreign  bool // the server's session is older than this Conn
 	renew    bool // send nothing new, and start again when all is answered
 	ending   bool // a goodbye was asked for
 	endAs    error
@@ -167,9 +166,9 @@ func (c *Conn) reason(err error) string {
 		text = networkReason(se.err, se.stage)
 	default:
 		text = networkReason(err, stageOpen)
-		if text == errClosed.Error() {
-			text += fmt.Sprintf("; its log may say more (MQTT 3.1.1 has no reasons; another client with our client-id %q is one)", c.o.ClientID)
-		}
+	}
+	if text == errClosed.Error() {
+		text += fmt.Sprintf("; if this happens again and again: is there another client with our client-id %q? The server's log may say more", c.o.ClientID)
 	}
 	return c.o.Mask(text)
 }
@@ -343,7 +342,6 @@ func (c *Conn) begin(s *session, a *attempts) bool {
 		c.o.ClientID = ack.assignedID
 	}
 	if !a.known {
-		s.foreign = ack.present
 		if s.qos < c.o.QoS {
 			c.logLater(adapters.LogWarning, "%s supports QoS %d at most: messages are published with that instead of qos=%d", c.o.Info.Host, s.qos, c.o.QoS)
 		}
@@ -358,13 +356,17 @@ func (c *Conn) begin(s *session, a *attempts) bool {
 	c.noRetain = ack.noRetain
 	s.resumed = a.known
 	a.known = true
+	under := c.q.sent
 	c.q.rewind(ack.present)
+	c.control = c.control[:0]
+	if ack.present && s.qos == 2 {
+		c.releaseOld(under, !s.resumed)
+	}
 	if ack.present {
 		c.rx.resume()
 	} else {
 		c.rx.forget()
 	}
-	c.control = c.control[:0]
 	clear(c.requests)
 	c.s = s
 	s.answered = time.Now()
@@ -374,6 +376,23 @@ func (c *Conn) begin(s *session, a *attempts) bool {
 		return false
 	}
 	return true
+}
+
+// releaseOld makes the server let go of messages of QoS 2 that nobody but it remembers: those of an earlier
+// process (foreign), and, when the server has lost the newest state of a session, those that we have
+// settled. They would fill its receive maximum for ever, and be taken for new messages with their
+// identifiers. under is how many of our own were under way.
+func (c *Conn) releaseOld(under int, foreign bool) {
+	used := c.q.first
+	if foreign {
+		used = publishIDs
+	}
+	for id := range min(used, publishIDs) {
+		// the distance from the first that is under way, in the order of the identifiers
+		if d := (id + publishIDs - c.q.first%publishIDs) % publishIDs; foreign || d >= uint64(under) {
+			c.control = appendAck(c.control, typePubrel, uint16(id)+1, 0)
+		}
+	}
 }
 
 // end draws the conclusions from a session.

@@ -164,10 +164,6 @@ func (s *session) fill(b []byte) ([]byte, []adapters.Result) {
 			s.inflight++
 			continue
 		}
-		if s.foreign && qos == 2 && !e.dup && c.q.first+uint64(i) < publishIDs {
-			// The server may know this identifier from an earlier process: it lets go of it first.
-			b = appendAck(b, typePubrel, c.q.id(i), 0)
-		}
 		var size int
 		if b, size = c.appendPublish(b, i, qos, s.version, s.limit); size < 0 {
 			topic := string(e.topic())
