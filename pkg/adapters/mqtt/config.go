@@ -3,6 +3,7 @@
 package mqtt
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -83,13 +84,13 @@ func build(cfg adapters.Config, log func(adapters.LogEntry)) (engine.Options, er
 		return o, r.err
 	}
 	d := &engine.Dialer{Address: cs.address(), WebSocket: cs.path}
-	d.TLS = func() (*tls.Config, error) { return tlsConfig(g, &cs) }
+	d.TLS = func(context.Context) (*tls.Config, error) { return tlsConfig(g, &cs) }
 	o.Dial = d.Dial
-	if _, err := d.TLS(); err != nil {
+	if _, err := tlsConfig(g, &cs); err != nil {
 		return o, err
 	}
-	o.Credentials = func() (engine.Credentials, error) { return credentials(g) }
-	_, err = o.Credentials()
+	o.Credentials = func(context.Context) (engine.Credentials, error) { return credentials(g) }
+	_, err = credentials(g)
 	return o, err
 }
 

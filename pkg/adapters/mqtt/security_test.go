@@ -246,11 +246,6 @@ func TestWebSocket(t *testing.T) {
 			if err := c.Close(); err != nil {
 				t.Error(err)
 			}
-			// MQTT, but no WebSocket.
-			r = adaptertest.NewRecorder()
-			openConn(t, "ws://127.0.0.1:"+s.Fields["port2"], "", r)
-			adaptertest.Wait(t, "a reason", func() bool { return lastReason(r) != "" })
-			t.Log(lastReason(r))
 		})
 	}
 }

@@ -53,7 +53,7 @@ type Options struct {
 	Dial        func(ctx context.Context) (net.Conn, error)
 	Version     Version
 	ClientID    string
-	Credentials func() (Credentials, error) // called for each connection; nil: none
+	Credentials func(context.Context) (Credentials, error) // called for each connection; nil: none
 	// CleanStart begins without what the server may know of the client identifier; later connections of
 	// this Conn go on with the session where the version allows it.
 	CleanStart    bool
@@ -72,13 +72,15 @@ type Options struct {
 	MaxRetry      time.Duration
 	Mask          func(string) string // hides secrets
 
-	CheckTopic   func(topic string) error                                        // nil: CheckTopic
-	PublishTopic func(dst []byte, m Outgoing) []byte                             // appends the topic on the wire; nil: the same
-	Filter       func(topic, group string) (string, error)                       // the filter on the wire of a topic to subscribe to
-	Incoming     func(m *adapters.Incoming, send Sender) bool                    // rewrites a message; false: it is not for the user. send is for later, not for within
-	Granted      func(topic string, send Sender)                                 // the server has agreed to a topic
-	Explain      func(code byte) string                                          // words a refusal of CONNECT; "": as MQTT has it
-	Refused      func(topic string, size, limit int) (e *adapters.DeliveryError) // words a message that is too large; nil: as MQTT has it
+	// What follows is for services that speak MQTT in a way of their own.
+	CheckTopic   func(topic string) error                                    // nil: CheckTopic
+	PublishTopic func(dst []byte, m Outgoing) []byte                         // appends the topic on the wire; nil: the same
+	Filter       func(topic, group string) (string, error)                   // the filter on the wire of a topic to subscribe to
+	Incoming     func(m *adapters.Incoming, send Sender) bool                // rewrites a message; false: not for the user. send is for after the call
+	Granted      func(topic string, send Sender)                             // the server has agreed to a topic
+	Explain      func(code byte) string                                      // words a refusal of CONNECT; "": as MQTT has it
+	Refused      func(topic string, size, limit int) *adapters.DeliveryError // words a message that is larger than MaxPayload
+	LostHint     string                                                      // why the server may have closed the connection without a reason
 }
 
 // A Conn is an adapters.Consumer.

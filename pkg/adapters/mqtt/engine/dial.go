@@ -19,7 +19,7 @@ import (
 // A Dialer makes the transport of a connection.
 type Dialer struct {
 	Address   string                      // host:port
-	TLS       func() (*tls.Config, error) // nil, or one that gives nil: no TLS. Called for each connection
+	TLS       func(context.Context) (*tls.Config, error) // nil, or one that gives nil: no TLS. Called for each connection
 	WebSocket string                      // path of MQTT over WebSocket; "": plain
 }
 
@@ -28,7 +28,7 @@ func (d *Dialer) Dial(ctx context.Context) (net.Conn, error) {
 	var conf *tls.Config
 	if d.TLS != nil {
 		var err error
-		if conf, err = d.TLS(); err != nil {
+		if conf, err = d.TLS(ctx); err != nil {
 			return nil, err
 		}
 	}

@@ -168,7 +168,11 @@ func (c *Conn) reason(err error) string {
 		text = networkReason(err, stageOpen)
 	}
 	if text == errClosed.Error() {
-		text += fmt.Sprintf("; if this happens again and again: is there another client with our client-id %q? The server's log may say more", c.o.ClientID)
+		if c.o.LostHint != "" {
+			text += "; " + c.o.LostHint
+		} else {
+			text += fmt.Sprintf("; if this happens again and again: is there another client with our client-id %q? The server's log may say more", c.o.ClientID)
+		}
 	}
 	return c.o.Mask(text)
 }
@@ -217,7 +221,7 @@ func (s *session) connect(a *attempts) (rest []byte, err error) {
 	defer cancel()
 	cred := Credentials{}
 	if c.o.Credentials != nil {
-		if cred, err = c.o.Credentials(); err != nil {
+		if cred, err = c.o.Credentials(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -408,7 +412,7 @@ func (c *Conn) end(s *session, a *attempts) error {
 	}
 	var results []adapters.Result
 	if a.strikes >= refuseAfter {
-		a.strikes = 0
+		a.strikes, a.n = 0, 0
 		e := c.q.at(0)
 		results = c.settle(results, 0, &adapters.DeliveryError{Kind: adapters.ErrRejected, Topic: string(e.topic()), Host: c.o.Info.Host,
 			Cause:  fmt.Sprintf("the server closed the connection each of the %d times that this message of %d bytes was sent", refuseAfter, len(e.payload())),
