@@ -224,12 +224,13 @@ func (a adapter) connect(o *engine.Options, g *settings.Group, id *identity, sig
 			return c, nil
 		}
 		now := time.Now()
+		end := now.Add(ttl).Truncate(time.Second) // a token says whole seconds
 		var err error
-		if c.Password, err = token(ctx, id.resource(), id.policy, now.Add(ttl), sign); err != nil {
+		if c.Password, err = token(ctx, id.resource(), id.policy, end, sign); err != nil {
 			return c, err
 		}
 		c.HasPassword = true
-		c.Until = now.Add(time.Duration(float64(ttl) * renewAfter))
+		c.Until = now.Add(time.Duration(float64(end.Sub(now)) * renewAfter))
 		return c, nil
 	}
 	return nil

@@ -27,7 +27,7 @@ func keySigner(key []byte) signer {
 func token(ctx context.Context, resource, policy string, expiry time.Time, sign signer) (string, error) {
 	encoded := string(appendEscaped(nil, resource))
 	end := strconv.FormatInt(expiry.Unix(), 10)
-	sig, err := sign(ctx, encoded + "\n" + end)
+	sig, err := sign(ctx, encoded+"\n"+end)
 	if err != nil {
 		return "", err
 	}

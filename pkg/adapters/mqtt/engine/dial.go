@@ -18,9 +18,9 @@ import (
 
 // A Dialer makes the transport of a connection.
 type Dialer struct {
-	Address   string                      // host:port
+	Address   string                                     // host:port
 	TLS       func(context.Context) (*tls.Config, error) // nil, or one that gives nil: no TLS. Called for each connection
-	WebSocket string                      // path of MQTT over WebSocket; "": plain
+	WebSocket string                                     // path of MQTT over WebSocket; "": plain
 }
 
 // Dial is for Options.Dial.
