@@ -5,5 +5,6 @@
 package protocols
 
 import (
-	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/kafka" // each registers itself
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/file" // each registers itself
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/kafka"
 )
