@@ -51,7 +51,7 @@ func (c *conn) Publish(b *adapters.Batch, from int) (int, error) {
 	if err := c.report.Err(); err != nil {
 		return 0, err
 	}
-	return c.box.Put(b, from), nil
+	return c.box.Put(b, from, b.Len()), nil
 }
 
 // Flush waits until everything is written.
@@ -168,7 +168,7 @@ func (c *conn) write(messages []outbox.Message) error {
 		m := &messages[i]
 		path, err := c.set.pathOf(string(m.Topic))
 		if err != nil {
-			c.box.Answer(c.session, &c.answers, m.Number, &adapters.DeliveryError{Kind: adapters.ErrRejected, Topic: string(m.Topic),
+			c.box.Answer(c.session, &c.answers, m.Tag, &adapters.DeliveryError{Kind: adapters.ErrRejected, Topic: string(m.Topic),
 				Host: c.set.path, Cause: err.Error(), Remedy: "use shorter topics, or a path without {topic}"})
 			continue
 		}

@@ -50,7 +50,7 @@ type target struct {
 
 func (t *target) add(format string, m *outbox.Message) {
 	t.buf = encode(t.buf, format, &m.Message)
-	t.numbers = append(t.numbers, m.Number)
+	t.numbers = append(t.numbers, m.Tag)
 	t.ends = append(t.ends, len(t.buf))
 }
 
