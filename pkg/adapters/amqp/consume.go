@@ -153,7 +153,6 @@ type receiving struct {
 func (r *receiving) ack(messages []adapters.Incoming) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	before := r.next
 	var fresh []uint64
 	for i := range messages {
 		tag := messages[i].Token.(ackToken).tag
@@ -170,14 +169,18 @@ func (r *receiving) ack(messages []adapters.Incoming) {
 		delete(r.ahead, r.next)
 		r.next++
 	}
-	// A channel that is closed says so to run.
-	if r.next > before {
-		_ = r.ch.Ack(r.next-1, true)
-	}
+	// RabbitMQ closes the channel when told of a tag that is confirmed already: one of the new ones stands for
+	// all before it.
+	upTo := uint64(0)
 	for _, tag := range fresh {
-		if tag >= r.next {
-			_ = r.ch.Ack(tag, false)
+		if tag < r.next {
+			upTo = max(upTo, tag)
+		} else {
+			_ = r.ch.Ack(tag, false) // a channel that is closed says so to serve
 		}
+	}
+	if upTo > 0 {
+		_ = r.ch.Ack(upTo, true)
 	}
 }
 

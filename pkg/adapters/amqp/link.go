@@ -166,7 +166,10 @@ func (s *set) reason(err error) string {
 		if text := outbox.Reason(lost.cause, lost.secure); text != "" {
 			return s.group.Mask(text)
 		}
-		return s.group.Mask(lost.cause.Error())
+		if text := lost.cause.Error(); strings.Contains(text, "; ") {
+			return s.group.Mask(text)
+		}
+		return s.group.Mask(lost.cause.Error() + "; check host and port")
 	}
 	e := lost.server
 	text := strings.TrimSuffix(strings.TrimSpace(e.Reason), ".")

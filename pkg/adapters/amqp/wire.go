@@ -257,7 +257,7 @@ func (w *wire) sort() error {
 		}
 		size := uint64(binary.BigEndian.Uint32(w.in[at+3:])) + frameOverhead
 		if size > maxFrame {
-			return fmt.Errorf("a frame of %d bytes, more than was agreed on", size)
+			return fmt.Errorf("what the server sends is no AMQP 0-9-1 (a frame of %d bytes); check the port", size)
 		}
 		if uint64(w.inLen-at) < size {
 			if int(size) > len(w.in)-at {
