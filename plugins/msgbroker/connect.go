@@ -84,7 +84,13 @@ func (s *sink) open() bool {
 		return fail(settingsCode(err), err.Error())
 	}
 	s.Ref() // the callbacks use the element, and one that hangs in the application outlives Stop
-	if set.topic == "" && conn.DefaultTopic() == "" {
+	rules := adapters.RulesOf(conn.Protocol())
+	r, err := set.newRouter(conn.PartitionKey(), rules)
+	if err != nil {
+		conn.Close(context.Background())
+		return fail(gst.ResourceSettings, err.Error())
+	}
+	if set.topic == "" && conn.DefaultTopic() == "" && set.topicTemplate == "" {
 		conn.Close(context.Background())
 		return fail(gst.ResourceSettings, "no topic is set: write topic=NAME, or name it as the third part of conn-str, as in conn-str=\"localhost;9092;my-topic\".")
 	}
@@ -93,8 +99,12 @@ func (s *sink) open() bool {
 		log.Log(gst.LevelInfo, s.Element, "%s: the built-in %s adapter takes its place", set.protoLib, stats.Adapter)
 	}
 	s.closed = make(chan struct{})
+	if set.messageHeaders != "" && !conn.Protocol().Capabilities().Headers {
+		s.Warning(gst.ResourceSettings, "msgbroker: "+conn.Protocol().Name()+" has no headers; message-headers has no effect.", "")
+	}
+	s.router.Store(r)
 	s.mu.Lock()
-	s.conn = conn
+	s.conn, s.rules = conn, rules
 	s.mu.Unlock()
 	return true
 }

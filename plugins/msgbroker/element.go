@@ -14,6 +14,7 @@ import (
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 	"github.com/gst-edgewire/gst-edgewire/internal/payloadmeta"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
 	"github.com/gst-edgewire/gst-edgewire/pkg/spool"
 )
@@ -33,8 +34,11 @@ type sink struct {
 	flushing chan struct{} // closed by Unlock: ends every wait on the streaming thread
 	topic    atomic.Pointer[string]
 	compID   atomic.Uint32
+	router   atomic.Pointer[router] // nil: nothing to do
+	rules    adapters.TopicRules    // under mu
 
 	// Of the streaming thread.
+	routing  routing
 	reader   payloadmeta.Reader
 	wholes   bool   // the caps say that each buffer is a message
 	caps     string // for messages to the user
@@ -104,6 +108,14 @@ func (s *sink) setTopic(topic string) {
 	s.topic.Store(&topic)
 }
 
+// ownTopic is where messages go that no template sends elsewhere.
+func (s *sink) ownTopic(conn *broker.Connection, topic string) string {
+	if topic == "" {
+		return conn.DefaultTopic()
+	}
+	return topic
+}
+
 // connection is the open connection, nil when stopped.
 func (s *sink) connection() *broker.Connection {
 	s.mu.Lock()
@@ -139,7 +151,11 @@ func (s *sink) Render(b gst.Buffer) gst.FlowReturn {
 		if p.Whole && len(p.Data) == 0 || !p.Whole && want != 0 && p.CompID != want {
 			return true
 		}
-		flow = s.queue(conn, broker.Message{Payload: p.Data, Key: bytesOf(p.Key), TimestampMS: p.TimestampMS})
+		m := broker.Message{Topic: *s.topic.Load(), Payload: p.Data, Key: bytesOf(p.Key), TimestampMS: p.TimestampMS}
+		if r := s.router.Load(); r != nil {
+			s.routing.apply(r, &m, &p, s.ownTopic(conn, m.Topic))
+		}
+		flow = s.queue(conn, &m)
 		return flow == gst.FlowOK
 	})
 	if err != nil {
@@ -164,18 +180,17 @@ func (s *sink) RenderList(l gst.BufferList) gst.FlowReturn {
 
 // queue hands a message to the connection. A full queue holds the stream back
 // while the broker is there to empty it, and only so long.
-func (s *sink) queue(conn *broker.Connection, m broker.Message) gst.FlowReturn {
+func (s *sink) queue(conn *broker.Connection, m *broker.Message) gst.FlowReturn {
 	s.messages++
-	m.Topic = *s.topic.Load()
 	for {
 		s.mu.Lock()
 		wait, cancel := time.Duration(s.set.blockTimeout)*time.Millisecond, s.flushing
 		s.mu.Unlock()
 		var err error
 		if wait == 0 {
-			err = conn.Publish(m)
+			err = conn.Publish(*m)
 		} else {
-			err = conn.PublishWait(m, wait, cancel)
+			err = conn.PublishWait(*m, wait, cancel)
 		}
 		switch err {
 		case nil:
@@ -213,10 +228,18 @@ func (s *sink) publishAction(topic string, data []byte) bool {
 		s.Warning(gst.ResourceFailed, "msgbroker: publish: the element is stopped; bring it to PAUSED or PLAYING first", "")
 		return false
 	}
+	m := broker.Message{Payload: data}
 	if topic = strings.TrimSpace(topic); topic == "" {
-		topic = *s.topic.Load()
+		m.Topic = *s.topic.Load()
 	}
-	if err := conn.Publish(broker.Message{Topic: topic, Payload: data}); err != nil {
+	if r := s.router.Load(); r != nil {
+		var w routing
+		w.apply(r, &m, &payloadmeta.Payload{Data: data, Whole: true}, s.ownTopic(conn, m.Topic))
+	}
+	if topic != "" {
+		m.Topic = topic
+	}
+	if err := conn.Publish(m); err != nil {
 		log.Log(gst.LevelDebug, s.Element, "publish: message dropped: %v", err)
 		return false
 	}

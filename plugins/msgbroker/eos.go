@@ -17,6 +17,9 @@ const eosCheckInterval = 100 * time.Millisecond
 
 // SinkEvent drains the connection at EOS.
 func (s *sink) SinkEvent(ev gst.Event) bool {
+	if ev.Type() == gst.EventSegment { // messages are about to come
+		s.ask()
+	}
 	if ev.Type() != gst.EventEOS {
 		return s.ParentEvent(gst.SinkSide, ev)
 	}

@@ -19,6 +19,8 @@ const (
 // settings are the properties.
 type settings struct {
 	protoLib, connStr, config, topic string
+	topicTemplate, keyTemplate       string
+	messageHeaders                   string
 	compID, sleepTime                uint32
 	drainTimeout, blockTimeout       uint32
 	maxMessages                      uint32
@@ -74,6 +76,15 @@ func stringProp(name, blurb string, f func(*settings) *string) gst.Property {
 	return gst.StringProp(name, blurb, "", gst.MutableReady, get, set)
 }
 
+// routeProp makes a property that says where messages go, changeable while playing.
+func routeProp(name, blurb string, f func(*settings) *string) gst.Property {
+	get, set := field(f)
+	return gst.StringProp(name, blurb, "", gst.MutablePlaying, get, func(s *sink, v string) {
+		set(s, v)
+		s.reroute()
+	})
+}
+
 func uintProp(name, blurb string, high, def uint32, f func(*settings) *uint32) gst.Property {
 	get, set := field(f)
 	return gst.UintProp(name, blurb, 0, high, def, gst.MutableReady, get, set)
@@ -103,6 +114,12 @@ func properties() []gst.Property {
 		stringProp("conn-str", "Where the broker is: HOST;PORT or HOST;PORT;TOPIC", func(s *settings) *string { return &s.connStr }),
 		stringProp("config", "Key file with the protocol's options in the group [message-broker]", func(s *settings) *string { return &s.config }),
 		gst.StringProp("topic", "Topic of the messages; default: the third part of conn-str", "", gst.MutablePlaying, getTopic, (*sink).setTopic),
+		routeProp("topic-template", "Topic made of fields of the message, as in cameras.{sensor.id|unknown}; a message without such a field goes to topic",
+			func(s *settings) *string { return &s.topicTemplate }),
+		routeProp("key-template", "Key made of fields of the message, as in {sensor.id}-{object.id}; default: the field that partition-key of config "+
+			"names, else the id of the sensor", func(s *settings) *string { return &s.keyTemplate }),
+		routeProp("message-headers", "Headers of each message, where the protocol has headers: NAME=VALUE, separated by semicolons; "+
+			"values may have fields of the message in them, as in site=dock 7;camera={sensor.id}", func(s *settings) *string { return &s.messageHeaders }),
 		gst.UintProp("comp-id", "Publish only messages with this component mark, which msgconv's comp-id sets (0 = all)",
 			0, math.MaxUint32, 0, gst.MutablePlaying, getComp, func(s *sink, v uint32) { setComp(s, v); s.compID.Store(v) }),
 		boolProp("new-api", "Kept for nvmsgbroker's command lines: both values use the same connection, which always reconnects",

@@ -160,6 +160,7 @@ func Run(t *testing.T, a adapters.Adapter, s Server) {
 	t.Run("absent", func(t *testing.T) { testAbsent(t, s, open) })
 	t.Run("restart", func(t *testing.T) { testRestart(t, s, open) })
 	t.Run("close", func(t *testing.T) { testClose(t, s, open) })
+	t.Run("receive", func(t *testing.T) { runReceive(t, a, s) })
 }
 
 type opener func(*testing.T) (adapters.Conn, *Recorder)
@@ -211,7 +212,7 @@ func testDeliver(t *testing.T, a adapters.Adapter, s Server, open opener) {
 				payload = bytes.Repeat([]byte{0, 1, 0xfe}, 100_000)
 			}
 			b.AddText(topic, adapters.Message{Seq: seq, TimestampMS: 1_600_000_000_000 + int64(seq), Session: 0xfedc_0000_0000_0001,
-				Number: seq + 7, Key: []byte(key), Payload: payload})
+				Number: seq + 7, Key: []byte(key), Payload: payload, Headers: testHeaders(seq)})
 			want[key] = append(want[key], string(payload))
 		}
 		Send(t, c, &b)
@@ -232,6 +233,9 @@ func testDeliver(t *testing.T, a adapters.Adapter, s Server, open opener) {
 		numbers[m.Number] = m.Session == 0xfedc_0000_0000_0001 && m.Number > 7 && m.Number <= 7+count
 		if a.Capabilities().Headers && !numbers[m.Number] {
 			t.Fatalf("session %x, number %d", m.Session, m.Number)
+		}
+		if a.Capabilities().Headers {
+			checkHeaders(t, m.Headers, m.Number-7)
 		}
 		got[string(m.Key)] = append(got[string(m.Key)], string(m.Payload))
 		if a.Capabilities().Timestamps && (m.TimestampMS <= 1_600_000_000_000 || m.TimestampMS > 1_600_000_000_000+count) {

@@ -177,6 +177,11 @@ func received(d rabbit.Delivery) adaptertest.Received {
 	m.TimestampMS, _ = d.Headers[millisHeader].(int64)
 	m.Session, _ = strconv.ParseUint(text(adapters.SessionHeader), 16, 64)
 	m.Number, _ = strconv.ParseUint(text(adapters.NumberHeader), 10, 64)
+	for name := range d.Headers {
+		if name != keyHeader && name != millisHeader && name != adapters.SessionHeader && name != adapters.NumberHeader {
+			m.Headers = m.Headers.AppendString(name, text(name))
+		}
+	}
 	return m
 }
 

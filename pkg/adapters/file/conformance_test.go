@@ -99,7 +99,11 @@ func (f folder) Consume(t *testing.T, topic string, n int) []adaptertest.Receive
 			if l.Payload != nil {
 				payload = l.Payload
 			}
-			got = append(got, adaptertest.Received{Topic: l.Topic, Key: []byte(l.Key), Payload: payload, TimestampMS: l.Time,
+			var headers adapters.Headers
+			for _, h := range l.Headers {
+				headers = headers.AppendString(h.Name, h.Value)
+			}
+			got = append(got, adaptertest.Received{Headers: headers, Topic: l.Topic, Key: []byte(l.Key), Payload: payload, TimestampMS: l.Time,
 				Session: session, Number: l.Number})
 		}
 		return len(got) >= n

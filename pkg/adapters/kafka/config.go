@@ -22,6 +22,8 @@ var knownKeys = []string{"proto-cfg", "producer-proto-cfg", "consumer-proto-cfg"
 type fileConfig struct {
 	producer     []property // proto-cfg, then producer-proto-cfg
 	consumer     []property // consumer-proto-cfg
+	receiving    []property // proto-cfg, then consumer-proto-cfg
+	group        string     // consumer-group-id
 	partitionKey string
 	topic        string
 }
@@ -71,6 +73,9 @@ func loadConfig(path string, strict bool, log func(adapters.LogEntry)) (fileConf
 		if err != nil {
 			return fc, err
 		}
+		if key != "producer-proto-cfg" {
+			fc.receiving = append(fc.receiving, props...)
+		}
 		if key == "consumer-proto-cfg" {
 			fc.consumer = props
 		} else {
@@ -81,6 +86,12 @@ func loadConfig(path string, strict bool, log func(adapters.LogEntry)) (fileConf
 		if _, err := e.Bool(); err != nil {
 			return fc, err
 		}
+	}
+	if e, ok := g.Get("consumer-group-id"); ok {
+		if fc.group, err = e.Text(); err != nil {
+			return fc, err
+		}
+		fc.group = unquote(fc.group)
 	}
 	if e, ok := g.Get("partition-key"); ok {
 		if fc.partitionKey, err = e.Text(); err != nil {

@@ -65,6 +65,12 @@ type conn struct {
 	refused    []adapters.Result
 	topicCount C.size_t
 
+	receiving   receivingConfig
+	subscribing sync.Mutex // around Subscribe and the end
+	consumer    *consumer  // of the subscription in force
+	consumers   sync.WaitGroup
+	away        atomic.Bool // the server is known to be away
+
 	mu        sync.Mutex // guards what follows; no call is made under it
 	topics    map[string]bool
 	watch     []watchedTopic
@@ -193,6 +199,10 @@ func (c *conn) Close() error {
 		return nil
 	}
 	C.ew_wake(c.p)
+	c.subscribing.Lock()
+	c.consumer.stop()
+	c.subscribing.Unlock()
+	defer c.consumers.Wait()
 	c.wg.Wait()
 	var destroyed sync.WaitGroup
 	finished := make(chan struct{})

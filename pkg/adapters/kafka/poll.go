@@ -204,6 +204,7 @@ func (p *poller) connected() {
 		return
 	}
 	p.state = adapters.Connected
+	p.away.Store(false)
 	p.sink.State(adapters.StateEvent{State: adapters.Connected, Host: p.info.Host, Time: time.Now()})
 }
 
@@ -211,6 +212,7 @@ func (p *poller) connected() {
 func (p *poller) disconnected(fresh bool) {
 	if p.fatal.Load() == nil && (fresh || p.state != adapters.Disconnected) {
 		p.state = adapters.Disconnected
+		p.away.Store(true)
 		p.sink.State(adapters.StateEvent{State: adapters.Disconnected, Host: p.info.Host, Reason: p.reason, Time: time.Now(),
 			Attempt: p.failed, Next: p.pause()})
 	}
