@@ -42,6 +42,10 @@ void ew_set_generate(gpointer object, gboolean on) {
   g_atomic_int_set(&tail_of(ew_class_of(object), object)->generate, on);
 }
 
+void ew_set_keep_shared(gpointer object, gpointer keep) {
+  tail_of(ew_class_of(object), object)->keep_shared = (gboolean(*)(GstBuffer *))keep;
+}
+
 static void instance_init(GTypeInstance *instance, gpointer g_class) {
   (void)g_class;
   EwClass *c = ew_class_of(instance);
@@ -163,7 +167,8 @@ static GstFlowReturn bt_submit_input_buffer(GstBaseTransform *t, gboolean discon
   // ours, the memory stays shared. Left to basetransform, an output buffer that
   // is not the input is mapped for writing, which copies the whole media.
   if (self->tail.klass->flags & EW_TRANSFORM_IP) {
-    buffer = gst_buffer_make_writable(buffer);
+    if (self->tail.keep_shared == NULL || gst_buffer_is_writable(buffer) || !self->tail.keep_shared(buffer))
+      buffer = gst_buffer_make_writable(buffer);
     // basetransform refuses buffers that come without any caps as soon as a
     // class has set_caps, unless it passes them through: then it does, and
     // transform_ip still sees them. What downstream demands of its caps nobody
