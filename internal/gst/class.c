@@ -51,6 +51,7 @@ static void instance_init(GTypeInstance *instance, gpointer g_class) {
   EwClass *c = ew_class_of(instance);
   EwTail *tail = tail_of(c, instance);
   tail->klass = c;
+  ew_fault_ensure();
   // Go stores the handle before it makes the instance: New may come back here.
   ewGoInit(c->index, instance, &tail->handle, &tail->broken);
 }
@@ -77,6 +78,8 @@ static void get_property(GObject *object, guint id, GValue *value, GParamSpec *s
 static GstStateChangeReturn change_state(GstElement *e, GstStateChange t) {
   EwClass *c = ew_class_of(e);
   EwTail *tail = tail_of(c, e);
+  if (t == GST_STATE_CHANGE_NULL_TO_READY)
+    ew_fault_ensure(); // other plugins may have been loaded since
   if (tail->broken || (c->flags & EW_CHANGE_STATE))
     return ewGoChangeState(tail->handle, t);
   return GST_ELEMENT_CLASS(c->parent_class)->change_state(e, t);

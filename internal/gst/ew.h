@@ -97,6 +97,10 @@ EwHandle ew_handle_of(gpointer object);
 void ew_set_generate(gpointer object, gboolean on);
 void ew_set_keep_shared(gpointer object, gpointer keep);
 
+// Faults: see fault.c.
+void ew_fault_remember(guintptr from, guintptr to);
+void ew_fault_ensure(void);
+
 // Chain-ups.
 GstStateChangeReturn ew_parent_change_state(gpointer object, GstStateChange t);
 gboolean ew_parent_event(gpointer object, int side, GstEvent *event);

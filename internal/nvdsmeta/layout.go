@@ -91,7 +91,7 @@ const (
 	typePayload, typeEvent                                                  = 8, 9
 
 	// NvDsBaseMeta.
-	baseBatch, baseType = 0, 8
+	baseType, baseRelease = 8, 32
 
 	// NvDsMetaPool.
 	poolType, poolElementSize = 0, 8
@@ -160,13 +160,26 @@ func LayoutOf(r Release) (*Layout, error) {
 	return nil, fmt.Errorf("this is DeepStream %v: the layout of its metadata is not known (known: %v to %v); update gst-edgewire", r, First, Last)
 }
 
-// Fits checks the sizes that the pools of a batch tell against the layout. The
-// batch's pools say of which kind its frames are.
-func (l *Layout) Fits(batch uintptr) error {
+// Plausible checks what is the same in every release: that a batch looks like
+// one before its lock is taken.
+func Plausible(batch uintptr) error {
 	userPool, framePool := word(batch+batchUserPool), word(batch+batchFramePool)
 	if framePool == 0 || userPool == 0 {
 		return fmt.Errorf("its pools of frame and user metas are missing")
 	}
+	if kind, size := i32(userPool+poolType), u32(userPool+poolElementSize); kind != typeUser || size != userSize {
+		return fmt.Errorf("its user metas are of type %d with %d bytes instead of %d with %d", kind, size, typeUser, userSize)
+	}
+	return nil
+}
+
+// Fits checks the sizes that the pools of a batch tell against the layout. The
+// batch's pools say of which kind its frames are.
+func (l *Layout) Fits(batch uintptr) error {
+	if err := Plausible(batch); err != nil {
+		return err
+	}
+	framePool := word(batch + batchFramePool)
 	for _, p := range [...]struct {
 		name string
 		pool uintptr
@@ -177,7 +190,6 @@ func (l *Layout) Fits(batch uintptr) error {
 		{"object", word(batch + batchObjectPool), typeObject, l.object},
 		{"classifier", word(batch + batchClassifierPool), typeClassifier, l.classifier},
 		{"display", word(batch + batchDisplayPool), typeDisplay, l.display},
-		{"user", userPool, typeUser, userSize},
 	} {
 		if p.pool == 0 {
 			continue // audio has fewer

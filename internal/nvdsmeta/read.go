@@ -290,9 +290,10 @@ func (r *Reader) mask(head uintptr, x *event.Ext) {
 
 // Sealed is a payload that hangs on a frame or on the batch.
 type Sealed struct {
-	User uintptr // the NvDsUserMeta
-	Data []byte  // foreign memory
-	Comp uint32
+	User    uintptr // the NvDsUserMeta
+	Release uintptr // its release_func: whose it is
+	Data    []byte  // foreign memory
+	Comp    uint32
 }
 
 // Payloads calls f with every NvDsPayload of a batch: those of its frames, and
@@ -339,7 +340,7 @@ func (r *Reader) payloads(head uintptr, f func(Sealed) bool) bool {
 		if data == 0 || size == 0 {
 			continue
 		}
-		if !f(Sealed{User: addr, Data: unsafe.Slice((*byte)(at(data)), int(size)), Comp: u32(p + payloadComponent)}) {
+		if !f(Sealed{User: addr, Release: word(addr + baseRelease), Data: unsafe.Slice((*byte)(at(data)), int(size)), Comp: u32(p + payloadComponent)}) {
 			return false
 		}
 	}

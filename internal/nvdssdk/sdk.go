@@ -41,6 +41,9 @@ type SDK struct {
 	c       C.EwNvdsSdk
 }
 
+// ourRelease is the release_func of our payloads.
+var ourRelease = uintptr(C.ew_nvds_release())
+
 var (
 	mu   sync.Mutex
 	open *SDK
@@ -200,11 +203,11 @@ func (w *Writer) Attach(s *SDK, batch uintptr) bool {
 	return ok
 }
 
-// Side gives what our msgconv put beside the NvDsPayload of a user meta: key,
-// content type and time. The strings are views. False for a payload of others.
-func Side(user uintptr) (p Payload, ok bool) {
+// Side gives what our msgconv put beside an NvDsPayload: key, content type and
+// time. The strings are views. False for a payload of others.
+func Side(s nvdsmeta.Sealed) (p Payload, ok bool) {
 	var side C.EwNvdsSide
-	if C.ew_nvds_side(C.guint64(user), &side) == 0 {
+	if s.Release != ourRelease || C.ew_nvds_side(C.guint64(s.User), &side) == 0 {
 		return p, false
 	}
 	p.Key = unsafe.String((*byte)(unsafe.Pointer(side.key)), int(side.key_len))

@@ -47,6 +47,7 @@ gchar **ew_nvds_plugins(void);
 void ew_nvds_lock(guint64 batch);
 void ew_nvds_unlock(guint64 batch);
 gboolean ew_nvds_attach(const EwNvdsSdk *sdk, guint64 batch, const guint8 *data, const char *text, const EwNvdsRecord *records, guint n);
+guint64 ew_nvds_release(void);
 gboolean ew_nvds_side(guint64 user, EwNvdsSide *side);
 
 #endif

@@ -13,6 +13,13 @@ gpointer tn_batch(GstBuffer *buffer, gboolean audio) {
   return b;
 }
 
+/* Keeps the batch of a buffer for ever: one that a test has damaged must not be freed. */
+void tn_leak(GstBuffer *buffer) {
+  gpointer state = NULL;
+  GstMeta *m = gst_buffer_iterate_meta_filtered(buffer, &state, nvds_meta_api_get_type());
+  ((NvDsMeta *)m)->freefunc = NULL;
+}
+
 gpointer tn_buffer_batch(GstBuffer *buffer) { return gst_buffer_get_nvds_batch_meta(buffer); }
 
 gpointer tn_frame(NvDsBatchMeta *b, guint source, gint num, guint64 pts, guint64 ntp, guint sw, guint sh, gint pw, gint ph) {

@@ -89,9 +89,15 @@ static void test_meta_class_init(TestMetaClass *klass) {
 static void test_meta_init(TestMeta *self) { self->sources = 1; }
 
 static gboolean plugin_init(GstPlugin *plugin) {
+  if (g_type_from_name("TestMeta") != 0)
+    return TRUE; /* another file of this kind has been loaded */
   return gst_element_register(plugin, "nvdstestmeta", GST_RANK_NONE, test_meta_get_type());
 }
 
+#ifndef NVDS_PLUGIN
+#define NVDS_PLUGIN nvdstest
+#define NVDS_PLUGIN_VERSION "1"
+#endif
 #define PACKAGE "nvdstest"
-GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, nvdstest, "DeepStream's metadata for tests", plugin_init, "1", "LGPL",
-    PACKAGE, "https://github.com/gst-edgewire/gst-edgewire")
+GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, NVDS_PLUGIN, "DeepStream's metadata for tests", plugin_init,
+    NVDS_PLUGIN_VERSION, "LGPL", PACKAGE, "https://github.com/gst-edgewire/gst-edgewire")

@@ -21,15 +21,18 @@ def folder():
     return pathlib.Path(path)
 
 
-def compile_library(release, claim=None, into=None):
-    """libnvds_meta of a release, which says that it is of the release claim (0: says nothing)."""
-    out = pathlib.Path(into or folder()) / f"libnvds_meta_{release}_{claim}.so"
+def compile_library(release, claim=None, plugin=None, version="1", into=None):
+    """libnvds_meta of a release, which says that it is of the release claim (0: says nothing).
+
+    It is a plugin file as well, with the element nvdstestmeta."""
+    out = pathlib.Path(into or folder()) / (f"lib{plugin}.so" if plugin else f"libnvds_meta_{release}_{claim}.so")
     if not out.exists():
         flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", "gstreamer-base-1.0"], text=True).split()
         sources = [str(ROOT / "tests" / "nvds" / name) for name in ("nvds.c", "build.c", "element.c")]
         subprocess.check_call(["gcc", "-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
                                f"-DNVDS_RELEASE={RELEASES.get(release, release)}",
-                               *([] if claim is None else [f"-DNVDS_CLAIM={claim}"]), "-o", str(out), *sources, *flags])
+                               *([] if claim is None else [f"-DNVDS_CLAIM={claim}"]),
+                               *([] if plugin is None else [f"-DNVDS_PLUGIN={plugin}", f'-DNVDS_PLUGIN_VERSION="{version}"']), "-o", str(out), *sources, *flags])
     return out
 
 
@@ -45,7 +48,7 @@ class Library:
         p, i, u, q, d, s = (ctypes.c_void_p, ctypes.c_int, ctypes.c_uint, ctypes.c_uint64, ctypes.c_double, ctypes.c_char_p)
         numbers = ctypes.POINTER(d)
         for name, result, *args in (
-                ("batch", p, p, i), ("buffer_batch", p, p), ("frame", p, p, u, i, q, q, u, u, i, i), ("sensor", None, p, s),
+                ("batch", p, p, i), ("leak", None, p), ("buffer_batch", p, p), ("frame", p, p, u, i, q, q, u, u, i, i), ("sensor", None, p, s),
                 ("audio_frame", p, p, u, i, q, i, d, s), ("object", p, p, q, i, d, d, d, d, d, s), ("classifier", p, p, s),
                 ("label", p, p, s, d), ("event", p, p), ("set", i, p, s, d, q, s), ("attributes", i, p, s),
                 ("set_attribute", i, p, s, s, d, s), ("polygon", None, p, s, numbers, u), ("numbers", i, p, s, numbers, u),
