@@ -44,11 +44,16 @@ void ew_set_generate(gpointer object, gboolean on) {
 
 static GstPadProbeReturn ps_ends(GstPad *pad, GstPadProbeInfo *info, gpointer data);
 
+void ew_set_keep_shared(gpointer object, gpointer keep) {
+  tail_of(ew_class_of(object), object)->keep_shared = (gboolean(*)(GstBuffer *))keep;
+}
+
 static void instance_init(GTypeInstance *instance, gpointer g_class) {
   (void)g_class;
   EwClass *c = ew_class_of(instance);
   EwTail *tail = tail_of(c, instance);
   tail->klass = c;
+  ew_fault_ensure();
   // Go stores the handle before it makes the instance: New may come back here.
   ewGoInit(c->index, instance, &tail->handle, &tail->broken);
   if (c->parent == EW_PARENT_PUSH_SRC && (c->flags & EW_STREAM_ENDS))
@@ -77,6 +82,8 @@ static void get_property(GObject *object, guint id, GValue *value, GParamSpec *s
 static GstStateChangeReturn change_state(GstElement *e, GstStateChange t) {
   EwClass *c = ew_class_of(e);
   EwTail *tail = tail_of(c, e);
+  if (t == GST_STATE_CHANGE_NULL_TO_READY)
+    ew_fault_ensure(); // other plugins may have been loaded since
   if (tail->broken || (c->flags & EW_CHANGE_STATE))
     return ewGoChangeState(tail->handle, t);
   return GST_ELEMENT_CLASS(c->parent_class)->change_state(e, t);
@@ -167,7 +174,8 @@ static GstFlowReturn bt_submit_input_buffer(GstBaseTransform *t, gboolean discon
   // ours, the memory stays shared. Left to basetransform, an output buffer that
   // is not the input is mapped for writing, which copies the whole media.
   if (self->tail.klass->flags & EW_TRANSFORM_IP) {
-    buffer = gst_buffer_make_writable(buffer);
+    if (self->tail.keep_shared == NULL || gst_buffer_is_writable(buffer) || !self->tail.keep_shared(buffer))
+      buffer = gst_buffer_make_writable(buffer);
     // basetransform refuses buffers that come without any caps as soon as a
     // class has set_caps, unless it passes them through: then it does, and
     // transform_ip still sees them. What downstream demands of its caps nobody

@@ -180,6 +180,13 @@ func (e *Element) SetInPlace() {
 	C.gst_base_transform_set_gap_aware(t, C.TRUE)
 }
 
+// SetKeepShared (BaseTransform, TransformIP) takes a C function, gboolean
+// (*)(GstBuffer *), that is asked about a buffer which others hold too: if it
+// says yes, TransformIP gets it as it is instead of a copy, and must not change it.
+func (e *Element) SetKeepShared(keep unsafe.Pointer) {
+	C.ew_set_keep_shared(e.ptr(), C.gpointer(keep))
+}
+
 // ReconfigureSrc (BaseTransform) asks for the output caps to be negotiated again.
 func (e *Element) ReconfigureSrc() {
 	C.gst_base_transform_reconfigure_src((*C.GstBaseTransform)(e.ptr()))

@@ -22,6 +22,7 @@ typedef struct {
   EwClass *klass;
   gint generate; // BaseTransform: submit_input_buffer/generate_output go to Go
   gboolean broken; // the Go instance could not be made
+  gboolean (*keep_shared)(GstBuffer *); // BaseTransform: true for a buffer that may stay shared; or NULL
 } EwTail;
 
 typedef struct { GstElement parent; EwTail tail; } EwElement;
@@ -96,6 +97,11 @@ GType ew_register_type(const char *name, EwClass *klass);
 EwClass *ew_class_of(gpointer object);
 EwHandle ew_handle_of(gpointer object);
 void ew_set_generate(gpointer object, gboolean on);
+void ew_set_keep_shared(gpointer object, gpointer keep);
+
+// Faults: see fault.c.
+void ew_fault_remember(guintptr from, guintptr to);
+void ew_fault_ensure(void);
 
 // Chain-ups.
 GstStateChangeReturn ew_parent_change_state(gpointer object, GstStateChange t);
