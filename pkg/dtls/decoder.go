@@ -127,7 +127,7 @@ func (d *Decoder) Close() {
 		return
 	}
 	d.gone = true
-	r := c.end()
+	c.end()
 	c.dec = nil
 	c.held, c.heldBytes = nil, 0
 	c.mu.Unlock()
@@ -135,7 +135,6 @@ func (d *Decoder) Close() {
 	if !d.calls.shut(stopBlocks) {
 		logf(LogWarning, "connection-id %q: a callback of %s has not returned %v after Close", c.id, d.owner, stopBlocks)
 	}
-	r.join()
 	release(c)
 }
 
