@@ -57,7 +57,6 @@ type attempt struct {
 
 	// What follows is work's.
 	begun      bool
-	judging    bool // the application has been asked
 	complete   bool
 	client     *handshake.Client
 	server     *handshake.Server
@@ -220,7 +219,6 @@ func (a *attempt) step(in [][]byte, kicked bool, answer verdict) (rest [][]byte,
 		}
 	}
 	if answer != unasked {
-		a.judging = false
 		if err := a.judged(answer == accepted); err != nil {
 			return nil, err
 		}
@@ -325,15 +323,14 @@ func (a *attempt) peerFlight(f *wire.Flight) (err error) {
 	if err != nil {
 		return err
 	}
-	a.r.setPeer(a, chain[0])
 	cfg := a.r.dec.configuration()
+	asks := a.r.setPeer(a, chain[0], &cfg)
 	if err := judge(cfg, chain, a.fingerprint, a.client == nil); err != nil {
 		return a.refused(err)
 	}
-	if cfg.Accept == nil || a.r.wasAccepted(a.pem) {
+	if !asks {
 		return a.trusted()
 	}
-	a.judging = true
 	pem := a.pem
 	a.r.dec.calls.post(func() {
 		answer := refused

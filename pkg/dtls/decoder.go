@@ -65,10 +65,7 @@ func (d *Decoder) Receive(datagram []byte) error {
 
 // Drain waits until what was received has been delivered, at most timeout.
 func (d *Decoder) Drain(timeout time.Duration) bool {
-	if d.calls.mine() {
-		return true
-	}
-	return d.calls.wait(timeout, func() bool { return !d.calls.running })
+	return d.calls.drainUnlessMine(timeout)
 }
 
 // Alive says that a packet outside DTLS, as of SRTP, has authenticated: the

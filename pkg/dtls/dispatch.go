@@ -69,6 +69,25 @@ func (d *dispatcher) post(fn func()) {
 	d.mu.Unlock()
 }
 
+// postSoon queues a callback that is called before the next one that is posted,
+// or by flush.
+func (d *dispatcher) postSoon(fn func()) {
+	d.mu.Lock()
+	if !d.closed {
+		d.queue = append(d.queue, task{fn: fn})
+	}
+	d.mu.Unlock()
+}
+
+// flush calls what waits for another callback.
+func (d *dispatcher) flush() {
+	d.mu.Lock()
+	if len(d.queue) > d.head && !d.closed {
+		d.wakeUp()
+	}
+	d.mu.Unlock()
+}
+
 // postPacket queues a packet, which must not change any more. It returns
 // false when the queue holds over times its bounds.
 func (d *dispatcher) postPacket(p []byte, over int) bool {
@@ -92,6 +111,11 @@ func (d *dispatcher) full(over int) bool {
 
 func (d *dispatcher) push(t task) {
 	d.queue = append(d.queue, t)
+	d.wakeUp()
+}
+
+// wakeUp lets a worker call what is queued. d.mu is held.
+func (d *dispatcher) wakeUp() {
 	if !d.running {
 		d.running = true
 		work(d)
@@ -189,22 +213,39 @@ func (d *dispatcher) interrupt(on bool) {
 	d.mu.Unlock()
 }
 
-// mine says whether the caller is inside one of the dispatcher's callbacks.
-func (d *dispatcher) mine() bool {
+// mine says whether the caller is inside one of the dispatcher's callbacks. If
+// the dispatcher runs at all, id is the caller's goroutine, else 0.
+func (d *dispatcher) mine() (id uint64, mine bool) {
+	d.mu.Lock()
+	running := d.running
+	d.mu.Unlock()
+	if !running {
+		return 0, false
+	}
+	id = goid()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.running && d.goid != 0 && d.goid == goid()
+	return id, d.running && d.goid == id
 }
 
 // drain waits until everything queued has been called, at most limit. From
 // inside a callback it calls what is queued itself, unless a delivery is
 // what it is inside of: that one cannot be entered again.
 func (d *dispatcher) drain(limit time.Duration) bool {
-	if d.mine() {
+	d.flush()
+	id, mine := d.mine()
+	if mine {
 		d.drainInline()
 		return true
 	}
-	return d.wait(limit, func() bool { return !d.running })
+	return d.wait(id, limit, func() bool { return !d.running })
+}
+
+// drainUnlessMine is drain, but from inside a callback it does nothing.
+func (d *dispatcher) drainUnlessMine(limit time.Duration) bool {
+	d.flush()
+	id, mine := d.mine()
+	return mine || d.wait(id, limit, func() bool { return !d.running })
 }
 
 func (d *dispatcher) drainInline() {
@@ -236,23 +277,27 @@ func (d *dispatcher) shut(limit time.Duration) bool {
 	d.packets, d.bytes = 0, 0
 	d.cond.Broadcast()
 	d.mu.Unlock()
-	if d.mine() {
+	id, mine := d.mine()
+	if mine {
 		return true
 	}
-	return d.wait(limit, func() bool { return !d.running })
+	return d.wait(id, limit, func() bool { return !d.running })
 }
 
 // wait waits for a condition under d.mu, at most limit (0: no limit), and not
-// at all if the one who runs d waits for the caller.
-func (d *dispatcher) wait(limit time.Duration, done func() bool) bool {
+// at all if the one who runs d waits for the caller, whose goroutine is id.
+func (d *dispatcher) wait(id uint64, limit time.Duration, done func() bool) bool {
 	d.mu.Lock()
 	already := done()
 	d.mu.Unlock()
 	if already {
 		return true
 	}
+	if id == 0 {
+		id = goid()
+	}
 	waits.mu.Lock()
-	me := waits.byGoid[goid()]
+	me := waits.byGoid[id]
 	if me != nil {
 		for x := d; x != nil; x = x.waitsFor {
 			if x == me {

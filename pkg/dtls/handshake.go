@@ -140,6 +140,7 @@ func (r *run) settle(a *attempt, rest [][]byte, err error) {
 		return
 	}
 	a.end()
+	r.dec.calls.flush()
 	var refused *RefusedError
 	var alert *AlertError
 	var local *localError
@@ -188,7 +189,7 @@ func (r *run) promote(a *attempt, after [][]byte) {
 	r.session = s
 	r.closed = false
 	r.trouble = nil
-	r.showPeer(a.pem, a.fingerprint) // that of these keys, whoever else has shaken hands beside
+	r.showPeer(a.pem, a.fingerprint, true) // that of these keys, whoever else has shaken hands beside
 	if len(r.attempts) == 0 {
 		r.front = nil // recorded ClientHellos and late copies have no valid cookie any more
 	}
@@ -237,38 +238,52 @@ func (r *run) promote(a *attempt, after [][]byte) {
 }
 
 // setPeer notes the peer's certificate and tells the decoder if it is new. Beside
-// a session it waits for promote: until then the peer is that of the session.
-func (r *run) setPeer(a *attempt, der []byte) {
+// a session it waits for promote: until then the peer is that of the session. It
+// returns whether the application is to be asked for it.
+func (r *run) setPeer(a *attempt, der []byte, cfg *DecoderConfig) (asks bool) {
 	pem := identity.CertificatePEM(der)
 	fingerprint, _ := identity.Fingerprint("sha-256", der)
 	c := r.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a.pem, a.fingerprint = pem, fingerprint
-	if c.run == r && r.session == nil {
-		r.showPeer(pem, fingerprint)
+	if c.run != r {
+		return false // nothing becomes of the attempt
 	}
+	known := r.accepted == pem
+	asks = cfg.Accept != nil && !known && (cfg.Asks == nil || cfg.Asks())
+	if r.session == nil {
+		r.showPeer(pem, fingerprint, !asks)
+	}
+	if cfg.Accept != nil && !asks && !known {
+		r.accepted = pem
+		c.tellSoon(func(h *DecoderHandler) {
+			if h.Unasked != nil {
+				h.Unasked()
+			}
+		})
+	}
+	return asks
 }
 
-// showPeer makes a certificate the connection's peer's. c.mu is held.
-func (r *run) showPeer(pem, fingerprint string) {
+// showPeer makes a certificate the connection's peer's; soon: the decoder may be
+// told with what comes next. c.mu is held.
+func (r *run) showPeer(pem, fingerprint string, soon bool) {
 	c := r.c
 	c.peerPrint = fingerprint
 	if c.peerPEM == pem {
 		return
 	}
 	c.peerPEM = pem
-	c.tell(nil, func(h *DecoderHandler) {
+	tell := c.tellSoon
+	if !soon {
+		tell = func(dec func(*DecoderHandler)) { c.tell(nil, dec) }
+	}
+	tell(func(h *DecoderHandler) {
 		if h.PeerCertificate != nil {
 			h.PeerCertificate(pem)
 		}
 	})
-}
-
-func (r *run) wasAccepted(pem string) bool {
-	r.c.mu.Lock()
-	defer r.c.mu.Unlock()
-	return r.accepted == pem && pem != ""
 }
 
 func (r *run) setAccepted(pem string) {

@@ -67,6 +67,7 @@ func (a *attempt) helloFlight() bool {
 // repeat sends the last flight again.
 func (a *attempt) repeat() error {
 	a.r.c.counters.retransmissions.Add(1)
+	a.r.dec.calls.flush()
 	return a.transmit()
 }
 
