@@ -74,7 +74,11 @@ func (a *attempt) repeat() error {
 // transmit sends the last flight, always with fresh record numbers: a peer takes
 // the old ones for replays, also when it has lost its answer.
 func (a *attempt) transmit() error {
-	datagram := make([]byte, 0, a.r.config.MTU)
+	left := 0 // bytes to send
+	for _, o := range a.flight {
+		left += headerSize + overhead + len(o.body)
+	}
+	datagram := make([]byte, 0, min(left, a.r.config.MTU))
 	for _, o := range a.flight {
 		n := headerSize + len(o.body)
 		if o.epoch != 0 {
@@ -82,7 +86,8 @@ func (a *attempt) transmit() error {
 		}
 		if len(datagram) > 0 && len(datagram)+n > a.r.config.MTU {
 			a.send(datagram)
-			datagram = make([]byte, 0, a.r.config.MTU)
+			left -= len(datagram)
+			datagram = make([]byte, 0, min(left, a.r.config.MTU))
 		}
 		if o.epoch == 0 {
 			datagram = a.number(datagram, o)

@@ -33,7 +33,7 @@ func NewClient(config Config, random [32]byte) *Client {
 // Hello is the ClientHello: without a cookie the first one, with one that which
 // follows a HelloVerifyRequest (RFC 6347 section 4.2.1).
 func (c *Client) Hello(cookie []byte) ([]byte, error) {
-	c.transcript, c.next, c.expect = nil, 0, 0
+	c.transcript, c.next, c.expect = c.transcript[:0], 0, 0
 	if cookie != nil {
 		// The first ClientHello and the HelloVerifyRequest are in no hash.
 		c.next, c.expect = 1, 1

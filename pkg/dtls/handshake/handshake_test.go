@@ -181,7 +181,7 @@ func TestMeeting(t *testing.T) {
 					t.Fatalf("%s and %s: %s: %v", kindC, kindS, who, err)
 				}
 				a, b := m.client.Secrets(), m.server.Secrets()
-				if *a != *b || a.master == [masterSize]byte{} || !m.client.ems || !m.server.ems {
+				if a.master != b.master || a.Suite != b.Suite || a.ServerRandom != b.ServerRandom || a.ClientRandom != b.ClientRandom || a.master == [masterSize]byte{} || !m.client.ems || !m.server.ems {
 					t.Fatalf("%s and %s: the secrets differ", kindC, kindS)
 				}
 				if m.client.Profile() != 7 || m.server.Profile() != 7 {

@@ -47,7 +47,7 @@ const (
 
 // message builds a raw message.
 func message(kind byte, seq uint16, build func(b *cryptobyte.Builder)) ([]byte, error) {
-	b := cryptobyte.NewBuilder(make([]byte, 0, 512))
+	b := cryptobyte.NewBuilder(make([]byte, 0, 192))
 	b.AddBytes([]byte{kind, 0, 0, 0, byte(seq >> 8), byte(seq), 0, 0, 0, 0, 0, 0})
 	if build != nil {
 		build(b)

@@ -16,7 +16,11 @@ const (
 // pseudoRandom fills out with PRF(secret, label, seed) of RFC 5246 section 5, by the
 // hash of the cipher suite.
 func pseudoRandom(newHash func() hash.Hash, secret []byte, label string, out []byte, seed ...[]byte) {
-	mac := hmac.New(newHash, secret)
+	expand(hmac.New(newHash, secret), label, out, seed...)
+}
+
+// expand is pseudoRandom with a fresh HMAC that has the secret.
+func expand(mac hash.Hash, label string, out []byte, seed ...[]byte) {
 	write := func() {
 		mac.Write([]byte(label))
 		for _, s := range seed {
@@ -40,17 +44,28 @@ func pseudoRandom(newHash func() hash.Hash, secret []byte, label string, out []b
 	}
 }
 
-// Secrets are what a handshake ends in. They must not be logged.
+// Secrets are what a handshake ends in. They must not be logged, and are not for
+// use by several goroutines at a time.
 type Secrets struct {
 	Suite                      Suite
 	ClientRandom, ServerRandom [32]byte
 	master                     [masterSize]byte
+	mac                        hash.Hash // HMAC with the master secret
+}
+
+// derive fills out with the PRF of the master secret.
+func (s *Secrets) derive(label string, out []byte, seed ...[]byte) {
+	if s.mac == nil {
+		s.mac = hmac.New(s.Suite.hash.New, s.master[:])
+	}
+	s.mac.Reset()
+	expand(s.mac, label, out, seed...)
 }
 
 // Export is the exporter of RFC 5705 without a context.
 func (s *Secrets) Export(label string, n int) []byte {
 	out := make([]byte, n)
-	pseudoRandom(s.Suite.hash.New, s.master[:], label, out, s.ClientRandom[:], s.ServerRandom[:])
+	s.derive(label, out, s.ClientRandom[:], s.ServerRandom[:])
 	return out
 }
 
@@ -60,6 +75,6 @@ func (s *Secrets) Keys() (clientKey, serverKey, clientIV, serverIV []byte) {
 	const iv = 4
 	k := s.Suite.KeyLen
 	block := make([]byte, 2*(k+iv))
-	pseudoRandom(s.Suite.hash.New, s.master[:], "key expansion", block, s.ServerRandom[:], s.ClientRandom[:])
+	s.derive("key expansion", block, s.ServerRandom[:], s.ClientRandom[:])
 	return block[:k:k], block[k : 2*k : 2*k], block[2*k : 2*k+iv : 2*k+iv], block[2*k+iv:]
 }

@@ -37,7 +37,10 @@ type state struct {
 	expect     uint16 // of the peer's next one
 }
 
-func (s *state) init(config Config) { s.config = config }
+func (s *state) init(config Config) {
+	s.config = config
+	s.transcript = make([]byte, 0, 3072) // enough for one certificate of each end
+}
 
 // Chain is the peer's certificates, the own one first, once its flight came.
 func (s *state) Chain() [][]byte { return s.chain }
@@ -131,7 +134,7 @@ func (s *state) verifyData(client bool) []byte {
 		label = "client finished"
 	}
 	out := make([]byte, verifySize)
-	pseudoRandom(s.secrets.Suite.hash.New, s.secrets.master[:], label, out, s.sum())
+	s.secrets.derive(label, out, s.sum())
 	return out
 }
 

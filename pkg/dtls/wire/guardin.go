@@ -155,7 +155,8 @@ func (g *Guard) helloVerify(f fragment, recordSeq uint64, drop func(Reason)) {
 	g.strange, g.strangers = nil, false
 	g.cookie = bytes.Clone(cookie)
 	g.flight = flight{spent: g.flight.spent}
-	g.remember(msgHelloVerifyRequest, 0, f.data)
+	raw := appendHandshakeHeader(make([]byte, 0, handshakeHeader+len(f.data)), f.kind, f.length, 0, 0, f.length)
+	g.remember(0, append(raw, f.data...))
 	g.input.Cookie = g.cookie
 }
 
@@ -192,7 +193,8 @@ func (g *Guard) judgeHello(seq uint16, drop func(Reason)) {
 		}
 		g.hello, g.helloSeq = w.raw, seq
 		g.random = bytes.Clone(h.random)
-		g.input.Hello = g.remember(msgClientHello, seq, w.body())
+		g.remember(seq, w.raw)
+		g.input.Hello = w.raw
 		for n := g.flight.pool.keep(func(a *assembler) bool { return a.seq != seq }) - 1; n > 0; n-- {
 			drop(DropSpoofed)
 		}
@@ -209,13 +211,11 @@ func (g *Guard) had(seq uint16) []byte {
 }
 
 // remember keeps a message that is passed, to know it again.
-func (g *Guard) remember(kind byte, seq uint16, body []byte) []byte {
-	raw := appendHandshakeHeader(make([]byte, 0, handshakeHeader+len(body)), kind, len(body), seq, 0, len(body))
+func (g *Guard) remember(seq uint16, raw []byte) {
 	for len(g.passed) <= int(seq) { // single digits
 		g.passed = append(g.passed, nil)
 	}
-	g.passed[seq] = append(raw, body...)
-	return g.passed[seq]
+	g.passed[seq] = raw
 }
 
 // judge passes the peer's flight once it is proven and whole.
@@ -249,9 +249,10 @@ func (g *Guard) judge(drop func(Reason)) {
 	for n := len(g.flight.pool.groups) - chosen; n > 0; n-- {
 		drop(DropSpoofed)
 	}
-	passed := &Flight{}
+	passed := &Flight{Messages: make([][]byte, 0, len(messages))}
 	for _, w := range messages {
-		passed.Messages = append(passed.Messages, g.remember(w.kind, w.seq, w.body()))
+		g.remember(w.seq, w.raw)
+		passed.Messages = append(passed.Messages, w.raw)
 		switch p := w.parsed.(type) {
 		case certificate:
 			passed.Leaf = p.leaf
