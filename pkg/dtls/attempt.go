@@ -246,7 +246,10 @@ func (a *attempt) begin() error {
 	}
 	cert := id.TLS()
 	config := handshake.Config{Chain: cert.Certificate}
-	config.Key, _ = cert.PrivateKey.(crypto.Signer)
+	var ok bool
+	if config.Key, ok = cert.PrivateKey.(crypto.Signer); !ok {
+		return &localError{errors.New("the private key of the certificate cannot sign")}
+	}
 	for _, p := range r.config.Profiles {
 		config.Profiles = append(config.Profiles, uint16(p))
 	}

@@ -117,6 +117,7 @@ type pionCase struct {
 	want         srtp.Profile
 	noMaster     bool // without extended master secret
 	mtu          int
+	noRequest    bool // pion asks for no certificate
 	trouble      bool // loss, reordering, copies
 }
 
@@ -186,7 +187,11 @@ func (c pionCase) run(t *testing.T, client bool) {
 	var conn *pion.Conn
 	var err error
 	if client {
-		server := []pion.ServerOption{pion.WithClientAuth(pion.RequireAnyClientCert)}
+		auth := pion.RequireAnyClientCert
+		if c.noRequest {
+			auth = pion.NoClientCert
+		}
+		server := []pion.ServerOption{pion.WithClientAuth(auth)}
 		for _, o := range opts {
 			server = append(server, o)
 		}
@@ -273,6 +278,7 @@ func TestPion(t *testing.T) {
 		{ours: "p384", theirs: "p384", profiles: gcm128, want: srtp.AEADAES128GCM},
 		{theirs: "ed25519"},
 		{noMaster: true, profiles: gcm128, want: srtp.AEADAES128GCM},
+		{noRequest: true, profiles: gcm128, want: srtp.AEADAES128GCM},
 		{trouble: true, profiles: gcm128, want: srtp.AEADAES128GCM},
 		{trouble: true, ours: "rsa", theirs: "rsa", mtu: 300},
 	} {
