@@ -17,7 +17,7 @@ enum {
 	EW_BLOCK_LEAST = 384, /* smaller payloads are as cheap inside librdkafka's own allocation */
 	EW_BLOCK_MOST = 32 << 10,
 	EW_BLOCKS = 256, /* of one producer: a few messages that wait for long may keep as many */
-	EW_FREE_BLOCKS = 32 /* kept for later */
+	EW_FREE_BLOCKS = 16 /* kept for later */
 };
 
 typedef struct ew_block ew_block;
