@@ -22,6 +22,7 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/plugins/dtlssrtpenc"
 	"github.com/gst-edgewire/gst-edgewire/plugins/msgbroker"
 	"github.com/gst-edgewire/gst-edgewire/plugins/msgconv"
+	"github.com/gst-edgewire/gst-edgewire/plugins/msgsrc"
 	"github.com/gst-edgewire/gst-edgewire/plugins/smartrecordbin"
 )
 
@@ -36,6 +37,7 @@ var Plugins = []Plugin{
 	{"msgconv", "Turns detections into messages", msgconv.Register},
 	{"msgbroker", "Publishes messages to a broker", msgbroker.Register},
 	{"smartrecordbin", "Records encoded video around events", smartrecordbin.Register},
+	{"msgsrc", "Makes a stream of a broker's messages", msgsrc.Register},
 }
 
 // Replacements lists the plugins whose elements take the place of another

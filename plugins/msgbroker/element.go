@@ -16,6 +16,7 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/internal/payloadmeta"
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
 	"github.com/gst-edgewire/gst-edgewire/pkg/spool"
+	"github.com/gst-edgewire/gst-edgewire/plugins/internal/brokerside"
 	"github.com/gst-edgewire/gst-edgewire/plugins/internal/cloud"
 )
 
@@ -43,8 +44,10 @@ type sink struct {
 	buffers  uint64 // since the last READY
 	messages uint64
 
-	outages  throttle
-	disk     throttle
+	reporter *brokerside.Reporter
+	disk     brokerside.Throttle
+	receiver *receiver      // of the open connection, if it subscribes
+	hooks    []hook         // set by New
 	closed   chan struct{}  // made by open, closed by close
 	watchers sync.WaitGroup // of watchEOS
 }
@@ -62,7 +65,7 @@ var Class = &gst.Class{
 		{Name: "sink", Direction: gst.PadSink, Presence: gst.PadAlways, Caps: "ANY"},
 	},
 	Properties: properties(),
-	Signals: append([]gst.Signal{{
+	Signals: append(append(receivingSignals(), cloud.Signals((*sink).running)...), gst.Signal{
 		Name: "publish", Action: true, Return: gst.TypeBool,
 		Params: []gst.Type{gst.TypeString, gst.TypeBytes()},
 		Handler: func(inst any, args []any) any {
@@ -70,7 +73,7 @@ var Class = &gst.Class{
 			data, ok := args[1].([]byte)
 			return ok && inst.(*sink).publishAction(topic, data)
 		},
-	}}, cloud.Signals((*sink).running)...),
+	}),
 	Proto: (*sink)(nil),
 	New: func(e *gst.Element) any {
 		// A sink that waits for a first buffer hangs live and tee'd pipelines in
@@ -83,6 +86,8 @@ var Class = &gst.Class{
 			maxMessages: broker.DefaultMaxMessages, maxBytes: broker.DefaultMaxBytes,
 			spoolBytes: spool.DefaultMaxBytes, spoolSync: gst.Enum(spool.SyncInterval), headers: true,
 		}}
+		s.reporter = &brokerside.Reporter{Element: e, Name: "msgbroker", Category: log,
+			Away: "Messages wait and are sent as soon as the broker answers."}
 		empty := ""
 		s.topic.Store(&empty)
 		return s

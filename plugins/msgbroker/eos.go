@@ -10,6 +10,7 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
+	"github.com/gst-edgewire/gst-edgewire/plugins/internal/brokerside"
 )
 
 // eosCheckInterval is the time between two looks at an EOS that a bin keeps.
@@ -40,7 +41,7 @@ func (s *sink) drain() {
 		wait, flushing := time.Duration(s.set.drainTimeout)*time.Millisecond, s.flushing
 		s.mu.Unlock()
 		began := time.Now()
-		interrupted := flushContext{context.Background(), flushing}
+		interrupted := brokerside.Flushing{Context: context.Background(), Ended: flushing}
 		ctx, cancel := context.WithTimeout(interrupted, max(wait-waited, 0))
 		s.PrerollUnlocked(func() { report = conn.Drain(ctx) })
 		cancel()
@@ -62,23 +63,6 @@ func (s *sink) drain() {
 			"if comp-id is set, msgconv's comp-id must be the same.", plural(s.buffers, "buffer")), "caps "+s.caps)
 	}
 	s.postStats()
-}
-
-// flushContext ends when flushing is closed.
-type flushContext struct {
-	context.Context
-	flushing <-chan struct{}
-}
-
-func (c flushContext) Done() <-chan struct{} { return c.flushing }
-
-func (c flushContext) Err() error {
-	select {
-	case <-c.flushing:
-		return context.Canceled
-	default:
-		return nil
-	}
 }
 
 // watchEOS sees to it that the pipeline ends. GStreamer can forget to post the

@@ -28,6 +28,7 @@ type settings struct {
 	fullPolicy, spoolMode, spoolSync gst.Enum
 	spoolBytes                       uint64
 	spoolAge                         uint32 // s
+	subscribeTopics, consumerGroup   string
 	// Cloud to device: commands.go.
 	commandTopics, consumers, recordElement, allowSet string
 }
@@ -99,7 +100,7 @@ func enumProp(name, blurb string, t *gst.EnumType, def gst.Enum, f func(*setting
 func properties() []gst.Property {
 	getTopic, _ := field(func(s *settings) *string { return &s.topic })
 	getComp, setComp := field(func(s *settings) *uint32 { return &s.compID })
-	return append([]gst.Property{
+	return append(append(receivingProperties(), commandProperties()...), []gst.Property{
 		stringProp("proto-lib", "Protocol: a built-in name (kafka), or the path of DeepStream's library for it (…/libnvds_kafka_proto.so), "+
 			"which stands for the built-in one", func(s *settings) *string { return &s.protoLib }),
 		stringProp("conn-str", "Where the broker is: HOST;PORT or HOST;PORT;TOPIC", func(s *settings) *string { return &s.connStr }),
@@ -138,5 +139,5 @@ func properties() []gst.Property {
 			"closed", 0, (*sink).stateName, nil),
 		gst.BoxedProp[sink, gst.Structure]("stats", "Counters and state of the connection: queued, spooled, sent, acknowledged, failed, dropped, bytes, state, last-error …",
 			gst.TypeStructure, 0, (*sink).stats, nil),
-	}, commandProperties()...)
+	}...)
 }
