@@ -5,7 +5,6 @@ package msgbroker
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
 	"github.com/gst-edgewire/gst-edgewire/pkg/c2d"
+	"github.com/gst-edgewire/gst-edgewire/plugins/internal/brokerside"
 	"github.com/gst-edgewire/gst-edgewire/plugins/internal/cloud"
 )
 
@@ -39,7 +39,7 @@ func (s *sink) openCommands(set settings, conn *broker.Connection, reconnect bro
 	if err != nil {
 		return nil, fmt.Errorf("allow-set: %w", err)
 	}
-	topics := splitTopics(set.commandTopics)
+	topics := brokerside.Topics(set.commandTopics)
 	if len(topics) == 0 && strings.TrimSpace(set.consumers) == "" {
 		return nil, nil
 	}
@@ -52,18 +52,9 @@ func (s *sink) openCommands(set settings, conn *broker.Connection, reconnect bro
 	return c, nil
 }
 
-func splitTopics(list string) (topics []string) {
-	for t := range strings.SplitSeq(list, ";") {
-		if t = strings.TrimSpace(t); t != "" && !slices.Contains(topics, t) {
-			topics = append(topics, t)
-		}
-	}
-	return topics
-}
-
 func (c *commands) subscribe(set settings, topics []string, conn *broker.Connection, reconnect broker.Reconnect) error {
 	if len(topics) > 0 {
-		if err := c.listen("command-topics", topics, conn, nil); err != nil {
+		if err := c.listen("command-topics", topics, strings.TrimSpace(set.consumerGroup), conn, nil); err != nil {
 			return fmt.Errorf("command-topics: %w", err)
 		}
 	}
@@ -89,7 +80,7 @@ func (c *commands) subscribe(set settings, topics []string, conn *broker.Connect
 		}
 		c.s.Ref() // given back by OnClosed
 		c.conns = append(c.conns, own)
-		if err := c.listen(g.Group, g.Topics, own, g.Sensors); err != nil {
+		if err := c.listen(g.Group, g.Topics, "", own, g.Sensors); err != nil {
 			return fmt.Errorf("%s: [%s]: %w", path, g.Group, err)
 		}
 	}
@@ -97,8 +88,8 @@ func (c *commands) subscribe(set settings, topics []string, conn *broker.Connect
 }
 
 // listen carries out what comes on the topics, one command after the other.
-func (c *commands) listen(name string, topics []string, conn *broker.Connection, sensors *c2d.Sensors) error {
-	sub, err := conn.Subscribe(broker.SubscribeOptions{Topics: topics, OnSubscribed: func(topic string, err error) {
+func (c *commands) listen(name string, topics []string, group string, conn *broker.Connection, sensors *c2d.Sensors) error {
+	sub, err := conn.Subscribe(broker.SubscribeOptions{Topics: topics, Group: group, OnSubscribed: func(topic string, err error) {
 		if err != nil {
 			c.s.Warning(gst.ResourceFailed, fmt.Sprintf("msgbroker: %s: no commands from %s: %v", name, topic, err), "")
 			return

@@ -85,7 +85,8 @@ func (s *sink) open() bool {
 		conn.Close(context.Background())
 		return fail(gst.ResourceSettings, err.Error())
 	}
-	if set.topic == "" && conn.DefaultTopic() == "" && set.topicTemplate == "" && strings.TrimSpace(set.subscribeTopics) == "" {
+	if set.topic == "" && conn.DefaultTopic() == "" && set.topicTemplate == "" &&
+		strings.TrimSpace(set.subscribeTopics+set.commandTopics+set.consumers) == "" {
 		conn.Close(context.Background())
 		return fail(gst.ResourceSettings, "no topic is set: write topic=NAME, or name it as the third part of conn-str, as in conn-str=\"localhost;9092;my-topic\".")
 	}

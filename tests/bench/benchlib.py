@@ -138,6 +138,8 @@ class Bench:
                              "better": better, "spread": (min(ours), max(ours), min(rival), max(rival))})
 
     def show(self, as_json):
+        if not self.figures:  # a picture only
+            return
         if as_json:
             for f in self.figures:
                 print(json.dumps({"name": f["name"], "unit": f["unit"], "ours": round(f["ours"], 4),

@@ -16,7 +16,7 @@ os.environ["EDGEWIRE_PLUGINS"] = os.pathsep.join((
 import ewtest  # noqa: E402
 from ewtest import ROOT, Gst, needs_kafka  # noqa: E402
 
-ELEMENTS = ("msgconv", "msgbroker", "msgsrc", "dtlsenc", "dtlsdec", "dtlssrtpenc", "dtlssrtpdec", "dtlssrtpdemux")
+ELEMENTS = ("msgconv", "msgbroker", "msgsrc", "smartrecordbin", "dtlsenc", "dtlsdec", "dtlssrtpenc", "dtlssrtpdec", "dtlssrtpdemux")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
