@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -62,8 +63,13 @@ func TestWrongType(t *testing.T) {
 // TestOutOfMemory: a server that is full takes the messages later, all of them, in order; until then the
 // connection says why.
 func TestOutOfMemory(t *testing.T) {
-	s := newServer(t, "--maxmemory", "6mb")
-	do(t, s.c, "SET", "ballast", strings.Repeat("x", 3<<20))
+	s := newServer(t)
+	used, _, _ := strings.Cut(strings.TrimPrefix(do(t, s.c, "INFO", "memory").(string), "# Memory\r\nused_memory:"), "\r")
+	n, err := strconv.Atoi(used)
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(t, s.c, "CONFIG", "SET", "maxmemory", n+1<<20, "maxmemory-policy", "noeviction")
 	r := adaptertest.NewRecorder()
 	c := openConn(t, s.ConnStr(), "", r)
 	const count = 4000

@@ -61,7 +61,7 @@ func (t *topology) findMaster(ctx context.Context) error {
 			t.master, t.turn = found, t.turn-1 // this one knows: ask it again next time
 			return nil
 		}
-		errs = append(errs, fmt.Errorf("Sentinel %s: %w", addr, err))
+		errs = append(errs, fmt.Errorf("sentinel %s: %w", addr, err))
 		if ctx.Err() != nil {
 			break
 		}
@@ -151,6 +151,7 @@ func (t *topology) askSlots(ctx context.Context, addr string) ([]goredis.Cluster
 	defer func() { _ = nc.Close() }()
 	c := goredis.NewClient(lib)
 	defer func() { _ = c.Close() }()
+	//lint:ignore SA1019 what is to be used instead needs Redis 7
 	found, err := c.ClusterSlots(ctx).Result()
 	if err != nil {
 		return nil, fromGoRedis(err)
