@@ -32,6 +32,9 @@ class Proxy:
         server.close()
         for w in list(self.connections):
             w.transport.abort()
+        for t in asyncio.all_tasks() - {asyncio.current_task()}:
+            t.cancel()
+        await asyncio.sleep(0.1)
 
     async def _accept(self, reader, writer):
         if self.refuse:
@@ -45,7 +48,7 @@ class Proxy:
             self.connections.discard(writer)
             return
         self.connections.add(w)
-        await asyncio.gather(self._pass(reader, w), self._pass(r, writer))
+        await asyncio.gather(self._pass(reader, w), self._pass(r, writer), return_exceptions=True)
         self.connections -= {w, writer}
 
     async def _pass(self, reader, writer):
@@ -73,10 +76,14 @@ class Proxy:
                 await queue.put((self.loop.time() + self.latency, data))
             await queue.put((self.loop.time() + self.latency, None))
             await task
-        except (OSError, asyncio.CancelledError):
-            writer.transport.abort()
+            return
+        except OSError:
+            pass
         finally:
+            if not task.done():
+                writer.transport.abort()
             task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     def reset(self):
         """Every connection is torn down, and what is on its way is lost."""
