@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A proxy that is a bad network: latency, what loss does to a TCP connection, cut and half-open connections."""
-import asyncio
+"""A proxy that is a bad network: latency, what loss does to a TCP connection, torn and half-open connections."""
+import queue
 import random
+import socket
+import struct
 import threading
+import time
 
 
 class Proxy:
@@ -14,84 +17,87 @@ class Proxy:
         self.latency = 0.0   # seconds each way
         self.loss = 0.0      # of the pieces passed on, how many wait for a retransmission: 0.2 s, then twice that …
         self.silent = False  # nothing is passed on, and nobody is told: connections are half open
-        self.refuse = False  # new connections are closed at once
-        self.connections = set()
+        self.refuse = False  # new connections are torn at once
+        self.over = False
         self.random = random.Random(7)
-        self.ready = threading.Event()
-        self.thread = threading.Thread(target=lambda: asyncio.run(self._main()), daemon=True)
-        self.thread.start()
-        self.ready.wait(10)
+        self.lock = threading.Lock()
+        self.connections = set()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
         chaos.stack.callback(self.close)
 
-    async def _main(self):
-        self.loop, self.over = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        self.ready.set()
-        await self.over.wait()
-        server.close()
-        for w in list(self.connections):
-            w.transport.abort()
-        for t in asyncio.all_tasks() - {asyncio.current_task()}:
-            t.cancel()
-        await asyncio.sleep(0.1)
+    def _accept(self):
+        while not self.over:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                if self.refuse:
+                    raise OSError
+                server = socket.create_connection(self.target, 5)
+                server.settimeout(None)
+            except OSError:
+                self._tear(client)
+                continue
+            with self.lock:
+                self.connections |= {client, server}
+            for a, b in ((client, server), (server, client)):
+                a.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                pieces = queue.Queue(64)  # on their way: latency delays each, and none behind it
+                threading.Thread(target=self._read, args=(a, pieces), daemon=True).start()
+                threading.Thread(target=self._deliver, args=(b, a, pieces), daemon=True).start()
 
-    async def _accept(self, reader, writer):
-        if self.refuse:
-            writer.transport.abort()
-            return
-        self.connections.add(writer)
-        try:
-            r, w = await asyncio.open_connection(*self.target)
+    def _read(self, source, pieces):
+        data = b"x"
+        while data:
+            try:
+                data = source.recv(65536)
+            except OSError:
+                data = b""
+            pieces.put((time.monotonic() + self.latency, data))
+
+    def _deliver(self, sink, source, pieces):
+        data = b"x"
+        while data:
+            due, data = pieces.get()
+            time.sleep(max(0, due - time.monotonic()))
+            wait = 0.2
+            while self.random.random() < self.loss and not self.over:
+                time.sleep(wait)
+                wait *= 2
+            while self.silent and not self.over:
+                time.sleep(0.02)
+            try:
+                if data:
+                    sink.sendall(data)
+                else:
+                    sink.shutdown(socket.SHUT_WR)
+            except OSError:
+                break
+        while data:  # the reader must not wait for room
+            _, data = pieces.get()
+        with self.lock:
+            self.connections -= {source}
+
+    @staticmethod
+    def _tear(s):
+        try:  # as a reset, not an orderly end
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.shutdown(socket.SHUT_RD)  # wakes the thread that reads
+            s.close()
         except OSError:
-            writer.transport.abort()
-            self.connections.discard(writer)
-            return
-        self.connections.add(w)
-        await asyncio.gather(self._pass(reader, w), self._pass(r, writer), return_exceptions=True)
-        self.connections -= {w, writer}
-
-    async def _pass(self, reader, writer):
-        queue = asyncio.Queue(64)  # pieces on their way: what has been sent later is not delayed by them
-
-        async def deliver():
-            while True:
-                due, data = await queue.get()
-                await asyncio.sleep(max(0, due - self.loop.time()))
-                wait = 0.2
-                while self.random.random() < self.loss:
-                    await asyncio.sleep(wait)
-                    wait *= 2
-                while self.silent:
-                    await asyncio.sleep(0.02)
-                if data is None:
-                    writer.close()
-                    return
-                writer.write(data)
-                await writer.drain()
-
-        task = asyncio.create_task(deliver())
-        try:
-            while data := await reader.read(65536):
-                await queue.put((self.loop.time() + self.latency, data))
-            await queue.put((self.loop.time() + self.latency, None))
-            await task
-            return
-        except OSError:
-            pass
-        finally:
-            if not task.done():
-                writer.transport.abort()
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            s.close()
 
     def reset(self):
         """Every connection is torn down, and what is on its way is lost."""
-        def abort():
-            for w in list(self.connections):
-                w.transport.abort()
-        self.loop.call_soon_threadsafe(abort)
+        with self.lock:
+            torn, self.connections = self.connections, set()
+        for s in torn:
+            self._tear(s)
 
     def close(self):
-        self.loop.call_soon_threadsafe(self.over.set)
-        self.thread.join(10)
+        self.over = True
+        self.listener.close()
+        self.reset()

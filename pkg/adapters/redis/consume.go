@@ -316,10 +316,16 @@ func (b *bringer) session() (from string, err error) {
 	defer l.close()
 	ctx, cancel := context.WithCancel(b.ctx)
 	defer cancel()
-	// A read that waits for messages does not look at its context.
-	defer context.AfterFunc(ctx, l.interrupt)()
+	// The library does not look at a context while it waits for an answer.
+	defer context.AfterFunc(ctx, func() {
+		l.interrupt()
+		time.AfterFunc(adapters.AckTimeout, l.giveUp) // time for the last acknowledgements
+	})()
 	topics, err := b.prepare(ctx, l)
 	if err != nil {
+		return from, err
+	}
+	if err := b.confirm(l); err != nil { // or it would come again
 		return from, err
 	}
 	var wg sync.WaitGroup
@@ -329,10 +335,8 @@ func (b *bringer) session() (from string, err error) {
 	b.backoff.Reset()
 	err = b.bring(ctx, l, topics)
 	cancel()
-	// The last ones, also when it was the reading that failed.
-	timer := time.AfterFunc(adapters.AckTimeout, l.giveUp)
-	defer timer.Stop()
 	wg.Wait()
+	// The last ones, also when it was the reading that failed.
 	if e := b.confirm(l); ackErr != nil {
 		err = ackErr
 	} else if err == nil {

@@ -90,6 +90,8 @@ func (t *topology) askSentinel(ctx context.Context, addr string) (string, error)
 	if err != nil {
 		return "", err
 	}
+	// The library does not look at a context while it waits for an answer.
+	defer context.AfterFunc(ctx, func() { _ = nc.Close() })()
 	defer func() { _ = nc.Close() }()
 	c := goredis.NewSentinelClient(lib)
 	defer func() { _ = c.Close() }()
@@ -148,6 +150,7 @@ func (t *topology) askSlots(ctx context.Context, addr string) ([]goredis.Cluster
 	if err != nil {
 		return nil, err
 	}
+	defer context.AfterFunc(ctx, func() { _ = nc.Close() })()
 	defer func() { _ = nc.Close() }()
 	c := goredis.NewClient(lib)
 	defer func() { _ = c.Close() }()
