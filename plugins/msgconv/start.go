@@ -21,6 +21,7 @@ import (
 func (c *converter) Start() bool {
 	c.mu.Lock()
 	c.cur = c.set
+	c.wanted = nil
 	c.changed.Store(false)
 	c.mu.Unlock()
 	c.count = 0
@@ -78,6 +79,7 @@ func (c *converter) Stop() bool {
 	c.dropPending()
 	c.encoder, c.debug = nil, nil
 	c.roi.free()
+	c.nvds.sdk = nil
 	c.SetGenerate(false)
 	return true
 }

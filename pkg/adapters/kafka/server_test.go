@@ -121,6 +121,8 @@ func consume(t *testing.T, addr, topic string, n int) []adaptertest.Received {
 					m.Session, _ = strconv.ParseUint(string(h.Value), 16, 64)
 				case adapters.NumberHeader:
 					m.Number, _ = strconv.ParseUint(string(h.Value), 10, 64)
+				default:
+					m.Headers = m.Headers.Append(h.Key, h.Value)
 				}
 			}
 			got = append(got, m)

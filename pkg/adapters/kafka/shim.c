@@ -178,10 +178,55 @@ static char *decimal(char *end, uint64_t n)
 	return end;
 }
 
+/* The user's headers, laid out as package adapters says; what is damaged ends them. */
+static void add_headers(rd_kafka_headers_t *headers, const unsigned char *h, size_t len)
+{
+	while (len >= 6) {
+		size_t name = h[0] | (size_t)h[1] << 8, value;
+		const unsigned char *v = h + 2 + name;
+
+		if (name > len - 6)
+			return;
+		value = v[0] | (size_t)v[1] << 8 | (size_t)v[2] << 16 | (size_t)v[3] << 24;
+		if (value > len - 6 - name)
+			return;
+		rd_kafka_header_add(headers, (const char *)h + 2, (ssize_t)name, v + 4, (ssize_t)value);
+		h = v + 4 + value;
+		len -= 6 + name + value;
+	}
+}
+
+static int produce_with_headers(ew_producer *p, rd_kafka_topic_t *rkt, const char *data, const ew_record *r)
+{
+	char number[20], *text = decimal(number + sizeof number, r->number);
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(8);
+	int err;
+
+	if (r->session != 0) {
+		rd_kafka_header_add(headers, EW_SESSION_HEADER, -1, session_text(p, r->session), (ssize_t)sizeof p->session_text);
+		rd_kafka_header_add(headers, EW_NUMBER_HEADER, -1, text, (ssize_t)(number + sizeof number - text));
+	}
+	add_headers(headers, (const unsigned char *)data + r->headers, r->headers_len);
+	err = (int)rd_kafka_producev(p->rk,
+		EW_VTYPE_RKT, rkt,
+		EW_VTYPE_MSGFLAGS, (int)EW_MSG_F_COPY,
+		EW_VTYPE_VALUE, (void *)(data + r->payload), (size_t)r->payload_len,
+		EW_VTYPE_KEY, r->key_len ? (void *)(data + r->key) : NULL, (size_t)r->key_len,
+		EW_VTYPE_TIMESTAMP, r->timestamp_ms,
+		EW_VTYPE_HEADERS, headers,
+		EW_VTYPE_OPAQUE, (void *)(uintptr_t)r->seq,
+		EW_VTYPE_END);
+	if (err)
+		rd_kafka_headers_destroy(headers); /* they are librdkafka's only when it takes the message */
+	return err;
+}
+
 static int produce(ew_producer *p, rd_kafka_topic_t *rkt, const char *data, const ew_record *r)
 {
 	char number[20], *text = decimal(number + sizeof number, r->number);
 
+	if (r->headers_len)
+		return produce_with_headers(p, rkt, data, r);
 	if (r->session == 0)
 		return (int)rd_kafka_producev(p->rk,
 			EW_VTYPE_RKT, rkt,
@@ -281,6 +326,15 @@ static int no_topic(int err)
 	return err == EW_ERR_UNKNOWN_TOPIC || err == EW_ERR_UNKNOWN_TOPIC_OR_PART || err == EW_ERR_UNKNOWN_PARTITION;
 }
 
+/*
+ * The topic has taken messages and is gone. A partition that goes while a request is under way leaves the
+ * messages of the request with EW_ERR_DESTROY, which is nobody's verdict on them.
+ */
+static int vanished(const ew_producer *p, const ew_result *r)
+{
+	return r->err == EW_ERR_DESTROY || (r->topic >= 0 && no_topic(r->err) && p->acknowledged[r->topic]);
+}
+
 /* Moves reports out of the current event; the event is let go when it is used up. */
 static size_t take_results(ew_producer *p, ew_result *results, size_t room)
 {
@@ -304,7 +358,7 @@ static size_t take_results(ew_producer *p, ew_result *results, size_t room)
 				r->second = opaque & EW_TOO_LARGE_BIT ? EW_BATCH_TOO_LARGE : EW_SECOND_TRY;
 			r->err = messages[i]->err;
 			r->topic = r->err || r->second == EW_BATCH_TOO_LARGE ? topic_number(p, messages[i]->rkt) : -1;
-			r->vanished = r->topic >= 0 && no_topic(r->err) && p->acknowledged[r->topic];
+			r->vanished = vanished(p, r);
 			if (!r->err)
 				note_acknowledged(p, messages[i]->rkt);
 			r->size = messages[i]->len + messages[i]->key_len;

@@ -47,11 +47,12 @@ type entry struct {
 	batch *adapters.Batch
 	index int32
 	done  bool
+	held  bool // AnswerTo passes it by
 }
 
 // A Message is a message to send. Its slices are valid for as long as they are held.
 type Message struct {
-	Number uint64
+	Tag uint64 // its number in the session of the protocol
 	adapters.Message
 }
 
@@ -66,14 +67,14 @@ func New(sink adapters.Sink, maxMessages int) *Box {
 // Wake has a token when there may be something new to Take.
 func (b *Box) Wake() <-chan struct{} { return b.wake }
 
-// Put copies the messages of batch from index from on for which there is room.
-func (b *Box) Put(batch *adapters.Batch, from int) int {
+// Put copies the messages of batch with the indices from ≤ i < to for which there is room.
+func (b *Box) Put(batch *adapters.Batch, from, to int) int {
 	b.mu.Lock()
 	room, bytes := b.maxMessages-int(b.tail-b.head), b.bytes
 	b.mu.Unlock()
 	// The copy is made outside the lock: nobody else adds.
 	own := &adapters.Batch{}
-	for i := from; i < batch.Len() && own.Len() < room; i++ {
+	for i := from; i < to && own.Len() < room; i++ {
 		m := batch.At(i)
 		if bytes > 0 && bytes+size(&m) > b.maxBytes {
 			break
@@ -81,7 +82,7 @@ func (b *Box) Put(batch *adapters.Batch, from int) int {
 		bytes += size(&m)
 		if own.Data == nil {
 			own.Data = make([]byte, 0, min(len(batch.Data), int(b.maxBytes)))
-			own.Records = make([]adapters.Record, 0, min(room, batch.Len()-from))
+			own.Records = make([]adapters.Record, 0, min(room, to-from))
 		}
 		own.Add(m)
 	}
@@ -128,17 +129,32 @@ func (b *Box) signal() {
 
 // Take appends up to max messages that were not sent to dst, and counts them as sent in this session.
 func (b *Box) Take(session, max int, dst []Message) []Message {
+	dst, _ = b.TakeAlone(session, max, 1<<62, dst)
+	return dst
+}
+
+// TakeAlone is Take, but a message whose payload is larger than limit comes alone, and only when every
+// other message sent has its answer. waits says that one waits for that.
+func (b *Box) TakeAlone(session, max int, limit int64, dst []Message) (_ []Message, waits bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if session != b.session {
-		return dst
+		return dst, false
 	}
-	for ; b.next != b.tail && max > 0; b.next++ {
+	for n := 0; b.next != b.tail && n < max; n++ {
 		e := &b.ring[b.next&b.mask()]
-		dst = append(dst, Message{b.next + b.offset, e.batch.At(int(e.index))})
-		max--
+		m := e.batch.At(int(e.index))
+		large := int64(len(m.Payload)) > limit
+		if large && b.next != b.head {
+			return dst, true
+		}
+		dst = append(dst, Message{b.next + b.offset, m})
+		b.next++
+		if large {
+			break
+		}
 	}
-	return dst
+	return dst, false
 }
 
 // Sent is how many messages were sent and have no answer, at most.
@@ -170,7 +186,27 @@ func (b *Box) Answer(session int, a *Answers, number uint64, err error) bool {
 	return b.answer(a, p, err)
 }
 
-// AnswerTo is Answer with success for number and all before it.
+// Hold keeps a message that was sent from being answered by AnswerTo, until the next session.
+func (b *Box) Hold(session int, number uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := number - b.offset; session == b.session && p-b.head < b.next-b.head {
+		b.ring[p&b.mask()].held = true
+	}
+}
+
+// HoldTo is Hold for number and all before it.
+func (b *Box) HoldTo(session int, number uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := number - b.offset; session == b.session && p-b.head < b.next-b.head {
+		for ; p+1 != b.head; p-- {
+			b.ring[p&b.mask()].held = true
+		}
+	}
+}
+
+// AnswerTo is Answer with success for number and all before it that are not held.
 func (b *Box) AnswerTo(session int, a *Answers, number uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -178,8 +214,10 @@ func (b *Box) AnswerTo(session int, a *Answers, number uint64) {
 	if session != b.session || p-b.head >= b.next-b.head {
 		return
 	}
-	for b.head <= p {
-		b.answer(a, b.head, nil)
+	for q := b.head; q <= p; q++ {
+		if !b.ring[q&b.mask()].held {
+			b.answer(a, q, nil)
+		}
 	}
 }
 
@@ -227,7 +265,7 @@ func (b *Box) Find(session int, from uint64, match func(*Message) bool) (number 
 	for ; p < b.next; p++ {
 		if e := &b.ring[p&b.mask()]; !e.done {
 			if m := (Message{p + b.offset, e.batch.At(int(e.index))}); match(&m) {
-				return m.Number, true
+				return m.Tag, true
 			}
 		}
 	}
@@ -243,6 +281,7 @@ func (b *Box) Rewind(first uint64) (session int) {
 	to := b.head
 	for p := b.head; p != b.tail; p++ {
 		if e := b.ring[p&b.mask()]; !e.done {
+			e.held = false
 			b.ring[to&b.mask()] = e
 			to++
 		}

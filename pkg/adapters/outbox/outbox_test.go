@@ -21,7 +21,7 @@ func fill(b *Box, seq *uint64, n, size int) int {
 	for i := range n {
 		batch.Append(*seq+uint64(i)+1, 0, "t", nil, append(make([]byte, size), fmt.Sprint(*seq+uint64(i)+1)...))
 	}
-	taken := b.Put(&batch, 0)
+	taken := b.Put(&batch, 0, batch.Len())
 	for i := range batch.Data {
 		batch.Data[i] = 'x'
 	}
@@ -46,8 +46,8 @@ func TestOrder(t *testing.T) {
 			fill(b, &seq, rng.IntN(40), rng.IntN(3))
 		case 2, 3:
 			for _, m := range b.Take(session, rng.IntN(50), nil) {
-				if m.Number != next {
-					t.Fatalf("number %d, want %d", m.Number, next)
+				if m.Tag != next {
+					t.Fatalf("number %d, want %d", m.Tag, next)
 				}
 				if m.Seq <= last || string(m.Payload[len(m.Payload)-len(fmt.Sprint(m.Seq)):]) != fmt.Sprint(m.Seq) {
 					t.Fatalf("message %d after %d: %q", m.Seq, last, m.Payload)
@@ -74,7 +74,7 @@ func TestOrder(t *testing.T) {
 	}
 	session = b.Rewind(5)
 	for _, m := range b.Take(session, 1<<20, nil) {
-		b.Answer(session, &a, m.Number, nil)
+		b.Answer(session, &a, m.Tag, nil)
 	}
 	b.Tell(&a)
 	all, failed := r.Results()
@@ -97,7 +97,7 @@ func TestBounds(t *testing.T) {
 		t.Error("took one more")
 	}
 	sent := b.Take(session, 100, nil)
-	b.AnswerTo(session, &a, sent[9].Number)
+	b.AnswerTo(session, &a, sent[9].Tag)
 	b.Tell(&a)
 	if n := fill(b, &seq, 3, 5000); n != 1 {
 		t.Errorf("took %d large ones, want 1", n)
@@ -127,6 +127,49 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestAlone: a large message is sent when there is no other under way.
+func TestAlone(t *testing.T) {
+	b := New(adaptertest.NewRecorder(), 0)
+	session := b.Rewind(1)
+	var seq uint64
+	var a Answers
+	fill(b, &seq, 3, 0)
+	fill(b, &seq, 1, 1000)
+	fill(b, &seq, 3, 0)
+	take := func(want int, waits bool) (last uint64) {
+		t.Helper()
+		m, w := b.TakeAlone(session, 10, 500, nil)
+		if len(m) != want || w != waits {
+			t.Fatalf("%d messages, waits %v; want %d, %v", len(m), w, want, waits)
+		}
+		if len(m) > 0 {
+			last = m[len(m)-1].Tag
+		}
+		return last
+	}
+	last := take(3, true)
+	take(0, true)
+	b.AnswerTo(session, &a, last-1)
+	take(0, true)
+	b.AnswerTo(session, &a, last)
+	last = take(1, false)
+	b.Hold(session, last)
+	take(3, false)
+	b.AnswerTo(session, &a, last+3)
+	if n := b.Sent(); n != 4 {
+		t.Errorf("%d under way, want the one that is held and those behind it", n)
+	}
+	b.Tell(&a)
+	if n := b.Waiting(); n != 1 {
+		t.Errorf("%d wait, want 1", n)
+	}
+	session = b.Rewind(1)
+	b.AnswerTo(session, &a, take(1, false))
+	if b.Sent() != 0 {
+		t.Error("still held")
+	}
+}
+
 func TestFlush(t *testing.T) {
 	b := New(adaptertest.NewRecorder(), 0)
 	session := b.Rewind(1)
@@ -149,7 +192,7 @@ func TestFlush(t *testing.T) {
 	safe.Go(&wg, "answer", nil, func() {
 		var a Answers
 		m := b.Take(session, 1, nil)
-		b.Answer(session, &a, m[0].Number, nil)
+		b.Answer(session, &a, m[0].Tag, nil)
 		b.Tell(&a)
 	})
 	if err := b.Flush(t.Context(), nil); err != nil {

@@ -108,3 +108,48 @@ func (b *Backoff) Next() (attempt int, pause time.Duration) {
 
 // Reset begins again with the first pause.
 func (b *Backoff) Reset() { b.attempts = 0 }
+
+// A Gate is a Sink that can be shut: so an adapter keeps its word that nothing is told after Close, whatever
+// one of its goroutines hangs in.
+type Gate struct {
+	sink adapters.Sink
+	mu   sync.RWMutex
+	shut bool
+}
+
+// NewGate makes an open Gate before sink.
+func NewGate(sink adapters.Sink) *Gate { return &Gate{sink: sink} }
+
+// Shut waits for the calls that are under way and lets no other one through.
+func (g *Gate) Shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = true
+}
+
+// Done passes results on.
+func (g *Gate) Done(results []adapters.Result) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if !g.shut {
+		g.sink.Done(results)
+	}
+}
+
+// State passes e on.
+func (g *Gate) State(e adapters.StateEvent) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if !g.shut {
+		g.sink.State(e)
+	}
+}
+
+// Log passes e on.
+func (g *Gate) Log(e adapters.LogEntry) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if !g.shut {
+		g.sink.Log(e)
+	}
+}

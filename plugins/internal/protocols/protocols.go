@@ -6,6 +6,11 @@ package protocols
 
 import (
 	// Each registers itself.
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/amqp"
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/azure"
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/file"
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/kafka"
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/mqtt"
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/nvds"
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/redis"
 )
