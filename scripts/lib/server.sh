@@ -56,6 +56,15 @@ process_mark() {
   echo "${20}"
 }
 
+# What a server inherits it keeps open as long as it lives: a lock of its caller's, for one.
+close_inherited() {
+  local fd
+  for fd in /proc/self/fd/*; do
+    fd=${fd##*/}
+    if [ "$fd" -gt 2 ] && [ "$fd" != 255 ]; then eval "exec $fd>&-"; fi
+  done 2>/dev/null
+}
+
 server_running() {
   local pid mark
   read -r pid mark 2>/dev/null <"$dir/pid" || return 1
@@ -131,6 +140,7 @@ server_launch() {
   (
     # A group of its own: Ctrl-C in the test runner's terminal must not end the server before `stop` does.
     set -m
+    close_inherited
     "${server_argv[@]}" >>"$dir/log" 2>&1 </dev/null &
     echo "$! $(process_mark $!)" >"$dir/pid"
   )
@@ -208,7 +218,14 @@ server_start() {
     done
     echo "127.0.0.1:${ports[0]}" >"$dir/address"
   fi
-  if [ -n "$while_pid" ]; then (server_watch "$while_pid" >/dev/null 2>&1 </dev/null &); fi
+  if [ -n "$while_pid" ]; then
+    (
+      # A group of its own too: who ends a test by its group must not end what cleans up after it.
+      set -m
+      close_inherited
+      server_watch "$while_pid" >/dev/null 2>&1 </dev/null &
+    )
+  fi
   note "$server_title ready in $((($(date +%s%N) - began) / 1000000)) ms, pid $(cut -d ' ' -f 1 "$dir/pid")"
 }
 

@@ -110,6 +110,16 @@ class Bench:
         finally:
             subprocess.run([script, "stop", folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
 
+    @contextlib.contextmanager
+    def server(self, name, *options):
+        """A server of the benchmark's own, by scripts/NAME (redis …); gives HOST:PORT."""
+        folder, script = self.dir / name, ROOT / "scripts" / name
+        say(f"starting {name}")
+        try:
+            yield run([script, "start", folder, *options]).split("address=")[1].split()[0]
+        finally:
+            subprocess.run([script, "stop", folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
+
     def in_turn(self, what, **sides):
         """Runs each side once to warm up and then all of them in turn, self.runs times.
 

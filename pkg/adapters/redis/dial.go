@@ -14,9 +14,10 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
+// dialTimeout bounds the way to a connection, and the greeting on it. Tests shorten it.
+var dialTimeout = 5 * time.Second
+
 const (
-	dialTimeout      = 5 * time.Second
-	handshakeTimeout = 5 * time.Second
 	// What a Redis takes in one message by default (proto-max-bulk-len).
 	defaultMaxBulk = 512 << 20
 )
@@ -121,7 +122,7 @@ func (who identity) greet(nc net.Conn, r *replyReader) (maxBulk int64, err error
 	words("CLIENT", "SETNAME", who.clientName)
 	words("CONFIG", "GET", "proto-max-bulk-len")
 	words("PING")
-	if err := nc.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
+	if err := nc.SetDeadline(time.Now().Add(dialTimeout)); err != nil {
 		return 0, err
 	}
 	if _, err := nc.Write(out); err != nil {

@@ -35,7 +35,7 @@ var (
 )
 
 func newEncoder(o *options) *encoder {
-	e := &encoder{o: o, args: 3, payload: bulk(nil, o.payloadKey)}
+	e := &encoder{o: o, args: 3, payload: bulk(nil, o.payloadKey), scratch: make([]byte, 0, 64)}
 	if o.streamSize != "" {
 		e.args += 3
 		e.between = bulk(bulk(bulk(e.between, "MAXLEN"), "~"), o.streamSize)
@@ -56,7 +56,6 @@ func bulk[T string | []byte](dst []byte, s T) []byte {
 	return append(dst, '\r', '\n')
 }
 
-// headLen is the offset of the topic within a command: *N\r\n, $4\r\nXADD\r\n, $N\r\n.
 const xadd = "$4\r\nXADD\r\n"
 
 // room is more than the command of m takes.

@@ -43,12 +43,6 @@ func (h *health) down(part int, reason string, attempt int, next time.Duration) 
 
 func (h *health) unused(part int) { h.set(part, condition{}) }
 
-func (h *health) isUp(part int) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.parts[part].state == adapters.Connected
-}
-
 // set notes the condition and tells what follows. No lock is held while the Sink is told.
 func (h *health) set(part int, c condition) {
 	h.mu.Lock()

@@ -137,33 +137,27 @@ func (l *link) claim(ctx context.Context, topic, group, consumer string, idle ti
 	return next, entries, nil
 }
 
-// ack confirms entries, all streams in one round trip. giveUp ends it.
+// ack confirms entries, up to idsAtOnce with a command. giveUp ends it. (Not by the library's Pipeline: that
+// would want a connection of its own.) What was confirmed is taken out of acks.
 func (l *link) ack(group string, acks map[string][]string) error {
-	if l.broken.Load() {
-		return errUsed
-	}
-	ctx := context.Background()
-	p := l.others.Pipeline()
 	for _, topic := range topicsOf(acks) {
 		for ids := range slices.Chunk(acks[topic], idsAtOnce) {
-			p.XAck(ctx, topic, group, ids...)
-		}
-	}
-	replies, err := p.Exec(ctx)
-	for _, r := range replies {
-		e := l.result(r.Err())
-		var refused *serverError
-		if errors.As(e, &refused) {
-			if _, _, _, redirect := refused.redirect(); !redirect && passing[refused.code()] == "" {
-				continue // it will not be taken later either; the message comes again
+			if l.broken.Load() {
+				return errUsed
+			}
+			err := l.result(l.others.XAck(context.Background(), topic, group, ids...).Err())
+			var refused *serverError
+			if errors.As(err, &refused) {
+				if _, _, _, redirect := refused.redirect(); !redirect && passing[refused.code()] == "" {
+					err = nil // it will not be taken later either; the message comes again
+				}
+			}
+			if err != nil {
+				l.broken.Store(true) // the library drops a connection to a server that cannot write
+				return err
 			}
 		}
-		if e != nil {
-			return e
-		}
-	}
-	if len(replies) == 0 {
-		return l.result(err)
+		delete(acks, topic)
 	}
 	return nil
 }

@@ -96,7 +96,6 @@ func (q *queue) peek() (ch *chunk, i int) {
 type segment struct {
 	ch       *chunk
 	from, to int
-	asking   bool // each with an ASKING before it
 }
 
 // take gives the run of messages to send that begins with entry i of ch and ends, at the latest, after limit

@@ -8,7 +8,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,8 +64,13 @@ func TestWrongType(t *testing.T) {
 // TestOutOfMemory: a server that is full takes the messages later, all of them, in order; until then the
 // connection says why.
 func TestOutOfMemory(t *testing.T) {
-	s := newServer(t, "--maxmemory", "6mb")
-	do(t, s.c, "SET", "ballast", strings.Repeat("x", 3<<20))
+	s := newServer(t)
+	used, _, _ := strings.Cut(strings.TrimPrefix(do(t, s.c, "INFO", "memory").(string), "# Memory\r\nused_memory:"), "\r")
+	n, err := strconv.Atoi(used)
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(t, s.c, "CONFIG", "SET", "maxmemory", n+1<<20, "maxmemory-policy", "noeviction")
 	r := adaptertest.NewRecorder()
 	c := openConn(t, s.ConnStr(), "", r)
 	const count = 4000
@@ -295,6 +302,57 @@ func TestSilentServer(t *testing.T) {
 	down(t, r, "no answer to 100 messages for 1s")
 	results(t, r, 200, 0)
 	t.Logf("%d came twice", inOrder(t, consume(t, s.c, "x", 200), 200))
+}
+
+// TestPausedClose: a server that is there and does not answer holds no Close up, whatever is under way.
+func TestPausedClose(t *testing.T) {
+	s := newServer(t)
+	text, err := os.ReadFile(filepath.Join(s.Dir, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.Fields(string(text))[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := func(what string, f func()) {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = syscall.Kill(pid, syscall.SIGCONT) }()
+		began := time.Now()
+		f()
+		if d := time.Since(began); d > time.Second {
+			t.Errorf("%s: it took %v", what, d)
+		}
+	}
+	cfg := adapters.SubscribeConfig{Topics: []string{"x"}, FromStart: true}
+	r, got := adaptertest.NewRecorder(), adaptertest.NewCollector()
+	c := openConn(t, s.ConnStr(), "", r)
+	if err := c.Subscribe(cfg, got); err != nil {
+		t.Fatal(err)
+	}
+	adaptertest.Send(t, c, batchOf(1, "x", 100))
+	messages := got.Wait(t, 100)
+	stopped("connected", func() {
+		adaptertest.Send(t, c, batchOf(101, "x", 100))
+		c.Ack(messages)
+		time.Sleep(50 * time.Millisecond)
+		if err := c.Subscribe(cfg, got); err != nil {
+			t.Error(err)
+		}
+		_ = c.Close()
+	})
+	for _, config := range []string{"", "cluster = true", "sentinel-master = m"} {
+		stopped("connecting "+config, func() {
+			c := openConn(t, s.ConnStr(), config, adaptertest.NewRecorder())
+			if err := c.Subscribe(cfg, got); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(50 * time.Millisecond)
+			_ = c.Close()
+		})
+	}
 }
 
 // TestLargeMessages: many times what a chunk holds, and what the queue holds.

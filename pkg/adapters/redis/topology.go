@@ -61,7 +61,7 @@ func (t *topology) findMaster(ctx context.Context) error {
 			t.master, t.turn = found, t.turn-1 // this one knows: ask it again next time
 			return nil
 		}
-		errs = append(errs, fmt.Errorf("Sentinel %s: %w", addr, err))
+		errs = append(errs, fmt.Errorf("sentinel %s: %w", addr, err))
 		if ctx.Err() != nil {
 			break
 		}
@@ -90,6 +90,8 @@ func (t *topology) askSentinel(ctx context.Context, addr string) (string, error)
 	if err != nil {
 		return "", err
 	}
+	// The library does not look at a context while it waits for an answer.
+	defer context.AfterFunc(ctx, func() { _ = nc.Close() })()
 	defer func() { _ = nc.Close() }()
 	c := goredis.NewSentinelClient(lib)
 	defer func() { _ = c.Close() }()
@@ -148,9 +150,11 @@ func (t *topology) askSlots(ctx context.Context, addr string) ([]goredis.Cluster
 	if err != nil {
 		return nil, err
 	}
+	defer context.AfterFunc(ctx, func() { _ = nc.Close() })()
 	defer func() { _ = nc.Close() }()
 	c := goredis.NewClient(lib)
 	defer func() { _ = c.Close() }()
+	//lint:ignore SA1019 what is to be used instead needs Redis 7
 	found, err := c.ClusterSlots(ctx).Result()
 	if err != nil {
 		return nil, fromGoRedis(err)
