@@ -5,5 +5,7 @@
 package protocols
 
 import (
-	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/kafka" // each registers itself
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/azure" // each registers itself
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/kafka"
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/mqtt"
 )
