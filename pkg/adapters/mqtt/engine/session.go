@@ -250,15 +250,15 @@ func (s *session) connect(a *attempts) (rest []byte, err error) {
 	}
 	buf := make([]byte, 0, 512)
 	for {
-		first, body, size, err := frame(buf, maxIncoming)
-		if err == nil {
-			rest := append([]byte(nil), buf[size:]...)
-			return rest, s.connack(first, body, a)
-		}
-		if err != errMore {
+		if len(buf) > 64<<10 || (len(buf) > 0 && buf[0]>>4 != typeConnack) {
 			return nil, notMQTT(buf)
 		}
-		if len(buf) > 0 && buf[0]>>4 != typeConnack || len(buf) > 64<<10 {
+		_, body, size, err := frame(buf, maxIncoming)
+		if err == nil {
+			rest := append([]byte(nil), buf[size:]...)
+			return rest, s.connack(body, a)
+		}
+		if err != errMore {
 			return nil, notMQTT(buf)
 		}
 		buf = append(buf, make([]byte, 512)...)
@@ -299,10 +299,7 @@ func (c *Conn) receiveMax() uint16 {
 }
 
 // connack takes the server's answer to CONNECT.
-func (s *session) connack(first byte, body []byte, a *attempts) error {
-	if first>>4 != typeConnack {
-		return notMQTT(append([]byte{first}, body...))
-	}
+func (s *session) connack(body []byte, a *attempts) error {
 	v := s.version
 	if len(body) == 2 { // also the answer of a 3.1.1 server to a version that it does not know
 		v = V311
