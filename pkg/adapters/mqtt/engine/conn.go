@@ -165,6 +165,9 @@ func Open(o Options, sink adapters.Sink) *Conn {
 func (c *Conn) panicked(e *safe.PanicError) {
 	c.mu.Lock()
 	c.failed = fmt.Errorf("internal error: %w", e)
+	if c.s != nil {
+		_ = c.s.nc.Close()
+	}
 	c.cond.Broadcast()
 	c.mu.Unlock()
 	c.cancel()

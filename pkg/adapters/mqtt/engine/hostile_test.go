@@ -393,6 +393,22 @@ func TestAcksInOrder(t *testing.T) {
 	c.Ack([]adapters.Incoming{{}, {Token: "someone else's"}, {Token: token{99, 3}}, {Token: token{0, 1 << 60}}})
 }
 
+// TestFlood: a server that wants answers without end and reads none is left.
+func TestFlood(t *testing.T) {
+	s := play(t, func(p *peer) {
+		p.connect(accept5...)
+		b := bytes.Repeat(appendAck(nil, typePubrel, 7, 0), 10_000)
+		for {
+			if _, err := p.nc.Write(b); err != nil {
+				return
+			}
+		}
+	})
+	r := adaptertest.NewRecorder()
+	s.open(t, Options{Version: V5, RetryInterval: time.Second}, r)
+	waitReason(t, r, "the flood", func(s string) bool { return s == errFlood.Error() })
+}
+
 func TestMatch(t *testing.T) {
 	for _, c := range []struct {
 		filter, topic string

@@ -25,7 +25,8 @@ const (
 	takeoverPause   = 2 * time.Second        // at least, when another client uses our name
 	soloAfter       = 3                      // sessions that ended on the same message: then it is sent alone …
 	refuseAfter     = 6                      // … and then refused
-	maxIncoming     = 64 << 20               // the largest packet that is taken
+	maxIncoming     = 16 << 20               // the largest packet that is taken
+	maxControl      = 4 << 20                // of acknowledgements that the server does not read
 	writeChunk      = 64 << 10
 	readChunk       = 64 << 10
 )
