@@ -67,17 +67,17 @@ func TestConfiguration(t *testing.T) {
 const goodConnStr = "HostName=h.example;DeviceId=d;SharedAccessKey=" + testKey
 
 var mistakes = map[string]string{
-	"qos=2":                          "qos",
-	"keep-alive=0":                   "keep-alive",
-	"tls=false":                      "IoT Hub speaks TLS alone",
-	"sas-ttl=1":                      "sas-ttl",
-	"custom_msg_properties=hush":     "write name=value;name=value",
-	"custom_msg_property=a=b":        "did you mean custom_msg_properties?",
-	"port=99999":                     "port",
-	"tls-ca-file=/nonexistent/ca":    "/nonexistent/ca",
-	"tls-key-file=/nonexistent/k":    "tls-cert-file",
-	"websocket=perhaps":              "websocket",
-	"max-inflight=0":                 "max-inflight",
+	"qos=2":                              "qos",
+	"keep-alive=0":                       "keep-alive",
+	"tls=false":                          "IoT Hub speaks TLS alone",
+	"sas-ttl=1":                          "sas-ttl",
+	"custom_msg_properties=hush":         "write name=value;name=value",
+	"custom_msg_property=a=b":            "did you mean custom_msg_properties?",
+	"port=99999":                         "port",
+	"tls-ca-file=/nonexistent/ca":        "/nonexistent/ca",
+	"tls-key-file=/nonexistent/k":        "tls-cert-file",
+	"websocket=perhaps":                  "websocket",
+	"max-inflight=0":                     "max-inflight",
 	"connection_str=x\nconection_str=hu": "did you mean connection_str?",
 }
 

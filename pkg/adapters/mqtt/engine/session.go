@@ -82,7 +82,6 @@ type session struct {
 	progress bool // the server has acknowledged something
 	sent     bool // something was published
 	answered time.Time
-	heard    bool // since the last tick
 	began    time.Time
 }
 
