@@ -17,6 +17,8 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 )
 
 func cpu() time.Duration {
@@ -52,12 +54,12 @@ func main() {
 	wait(c.Publish(os.Args[2], 1, false, payload))
 	began, used := time.Now(), cpu()
 	tokens, done := make(chan mqtt.Token, 1000), make(chan struct{})
-	go func() {
+	safe.Go(nil, "answers", func(e *safe.PanicError) { fail(e) }, func() {
 		for t := range tokens {
 			wait(t)
 		}
 		close(done)
-	}()
+	})
 	for range count {
 		tokens <- c.Publish(os.Args[2], 1, false, payload)
 	}
