@@ -332,7 +332,15 @@ func (c *Conn) begin(s *session, a *attempts) bool {
 	defer c.mu.Unlock()
 	ack := &s.ack
 	s.qos, s.limit = min(c.o.QoS, ack.maxQoS), ack.maxPacket
-	s.window = min(c.o.MaxInflight, ack.receiveMax, maxSent)
+	s.window = c.o.MaxInflight
+	switch {
+	case s.window > 0:
+	case s.version == V311 && s.qos == 2:
+		s.window = DefaultMaxInflight2
+	default:
+		s.window = DefaultMaxInflight
+	}
+	s.window = min(s.window, ack.receiveMax, maxSent)
 	if a.strikes >= soloAfter {
 		s.window = 1
 	}
