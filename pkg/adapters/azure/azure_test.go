@@ -302,7 +302,9 @@ func TestReceive(t *testing.T) {
 	if err := m.Reply(500, nil); err == nil {
 		t.Error("a second answer was accepted")
 	}
-	adaptertest.Wait(t, "the answer", func() bool { return h.count(func() int { return len(h.replies["$iothub/methods/res/200/?$rid=1a"]) }) > 0 })
+	adaptertest.Wait(t, "the answer", func() bool {
+		return h.count(func() int { return len(h.replies["$iothub/methods/res/200/?$rid=1a"]) }) > 0
+	})
 	a := adapter{"azure"}
 	if !a.Match("methods", "methods/restart") || !a.Match("methods/restart", "methods/restart") || a.Match("methods/stop", "methods/restart") || a.Match("twin", "twin/full") {
 		t.Error("Match")
@@ -321,7 +323,9 @@ func TestX509(t *testing.T) {
 	adaptertest.Wait(t, "all acknowledgements", func() bool { n, failed := r.Results(); return n == 10 && failed == 0 })
 	r = adaptertest.NewRecorder()
 	h.open(t, "azure", id+"cam8;x509=true", conf, r)
-	adaptertest.Wait(t, "the refusal", func() bool { return strings.Contains(lastReason(r), "does not accept the certificate of the device cam8") })
+	adaptertest.Wait(t, "the refusal", func() bool {
+		return strings.Contains(lastReason(r), "does not accept the certificate of the device cam8")
+	})
 	if _, err := (adapter{"azure"}).Open(adapters.Config{ConnStr: id + "client;x509=true"}, r); err == nil || !strings.Contains(err.Error(), "tls-cert-file") {
 		t.Error(err)
 	}

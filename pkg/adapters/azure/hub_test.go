@@ -235,7 +235,9 @@ func (h *hub) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, er
 	}
 	_, rest, event := strings.Cut(pk.TopicName, "/messages/events/")
 	if query, ok := strings.CutPrefix(pk.TopicName, "$iothub/twin/GET/?$rid="); ok {
-		go func() { _ = h.server.Publish("$iothub/twin/res/200/?$rid="+query, []byte(`{"desired":{"$version":3}}`), false, 0) }()
+		go func() {
+			_ = h.server.Publish("$iothub/twin/res/200/?$rid="+query, []byte(`{"desired":{"$version":3}}`), false, 0)
+		}()
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -33,7 +33,7 @@ var keys = append([]settings.Key{
 	{Name: "keep-alive", Doc: "seconds of silence after which the connection is tested, 0 to 65535 (default 60; 0: never)"},
 	{Name: "clean-start", Doc: "0: go on with the session that the server keeps for client-id (default 1)"},
 	{Name: "session-expiry", Doc: "seconds for which the server keeps the session without us (MQTT 5; default 300, with clean-start=0 86400)"},
-	{Name: "max-inflight", Doc: "messages without an acknowledgement at once, 1 to 60000 (default 1000; a server may ask for less)"},
+	{Name: "max-inflight", Doc: "messages without an acknowledgement at once, 1 to 60000 (default 1000, with QoS 2 over 3.1.1 20; a server may ask for less)"},
 	{Name: "message-expiry", Doc: "seconds after which the server drops a message that it could not deliver (MQTT 5; default: never)"},
 	{Name: "content-type", Doc: "content type of every message, such as application/json (MQTT 5)"},
 	{Name: "response-topic", Doc: "topic for answers, told to those who receive our messages (MQTT 5)"},
@@ -228,7 +228,9 @@ func (r *reader) session(o *engine.Options) {
 		r.note(r.g.Errorf("client-id", "shorten it", "is longer than 65535 bytes, or holds a NUL"))
 	}
 	o.KeepAlive = time.Duration(r.int("keep-alive", 60, 0, 65535)) * time.Second
-	o.MaxInflight = int(r.int("max-inflight", engine.DefaultMaxInflight, 1, 60000))
+	if r.g.Has("max-inflight") {
+		o.MaxInflight = int(r.int("max-inflight", 0, 1, 60000))
+	}
 	o.SubscribeQoS = byte(r.int("subscribe-qos", 1, 0, 2))
 	if o.Group = r.text("consumer-group"); strings.ContainsAny(o.Group, "/+#") {
 		r.note(r.g.Errorf("consumer-group", "use a name without them", "holds one of / + #"))

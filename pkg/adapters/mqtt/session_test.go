@@ -311,3 +311,16 @@ func TestGroup(t *testing.T) {
 		t.Errorf("%d and %d messages: they do not share", cols[0].Count(), cols[1].Count())
 	}
 }
+
+// TestOldQoS2: MQTT 3.1.1 has no receive maximum; a Mosquitto with its defaults hangs up when more than 20
+// messages of QoS 2 are under way.
+func TestOldQoS2(t *testing.T) {
+	s := newServer(t, "").observe(t, "", "")
+	r := adaptertest.NewRecorder()
+	c := openConn(t, s.ConnStr(), "protocol-version=3.1.1\nqos=2\n", r)
+	adaptertest.Send(t, c, batchOf(1, "old2", 500, 100))
+	adaptertest.Wait(t, "all answers", func() bool { n, failed := r.Results(); return n == 500 && failed == 0 })
+	if got := s.Consume(t, "old2", 500); len(got) != 500 || lastReason(r) != "" {
+		t.Errorf("%d of 500 arrived; %q", len(got), lastReason(r))
+	}
+}

@@ -22,8 +22,10 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultMaxMessages   = 10_000
-	DefaultMaxInflight   = 1_000
+	DefaultMaxMessages = 10_000
+	DefaultMaxInflight = 1_000
+	// In 3.1.1 a server cannot tell how much of QoS 2 it takes at once; Mosquitto hangs up at the 21st.
+	DefaultMaxInflight2  = 20
 	DefaultKeepAlive     = 60 * time.Second
 	DefaultRetryInterval = 500 * time.Millisecond
 	DefaultMaxRetry      = 30 * time.Second
@@ -64,7 +66,7 @@ type Options struct {
 	Retain        bool
 	SubscribeQoS  byte
 	Properties    []byte // of every message (MQTT 5), made by AppendProperties
-	MaxInflight   int
+	MaxInflight   int    // 0: DefaultMaxInflight, or DefaultMaxInflight2 with QoS 2 over 3.1.1
 	MaxMessages   int
 	MaxPayload    int // larger ones are refused; 0: what the server says
 	Group         string
@@ -129,13 +131,9 @@ type note struct {
 
 // Open starts to connect in the background.
 func Open(o Options, sink adapters.Sink) *Conn {
-	def := func(n *int, d int) {
-		if *n == 0 {
-			*n = d
-		}
+	if o.MaxMessages == 0 {
+		o.MaxMessages = DefaultMaxMessages
 	}
-	def(&o.MaxMessages, DefaultMaxMessages)
-	def(&o.MaxInflight, DefaultMaxInflight)
 	o.MaxMessages = min(o.MaxMessages, maxSent)
 	if o.RetryInterval == 0 {
 		o.RetryInterval = DefaultRetryInterval
@@ -165,6 +163,9 @@ func Open(o Options, sink adapters.Sink) *Conn {
 func (c *Conn) panicked(e *safe.PanicError) {
 	c.mu.Lock()
 	c.failed = fmt.Errorf("internal error: %w", e)
+	if c.s != nil {
+		_ = c.s.nc.Close()
+	}
 	c.cond.Broadcast()
 	c.mu.Unlock()
 	c.cancel()

@@ -35,6 +35,10 @@ func (s *session) read(rest []byte) error {
 			if taken, results, err = s.handle(first, body, results); err != nil {
 				break
 			}
+			if len(c.control) > maxControl {
+				err = errFlood
+				break
+			}
 			if !taken {
 				paused = true
 				break
@@ -182,6 +186,8 @@ func (s *session) handle(first byte, body []byte, results []adapters.Result) (ta
 	}
 	return true, results, nil
 }
+
+var errFlood = errors.New("the server sends packets that want answers and takes no answers")
 
 var errIDInUse = errors.New("the server takes the packet identifier for used; the connection is made anew")
 

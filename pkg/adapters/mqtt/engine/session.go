@@ -25,7 +25,8 @@ const (
 	takeoverPause   = 2 * time.Second        // at least, when another client uses our name
 	soloAfter       = 3                      // sessions that ended on the same message: then it is sent alone …
 	refuseAfter     = 6                      // … and then refused
-	maxIncoming     = 64 << 20               // the largest packet that is taken
+	maxIncoming     = 16 << 20               // the largest packet that is taken
+	maxControl      = 4 << 20                // of acknowledgements that the server does not read
 	writeChunk      = 64 << 10
 	readChunk       = 64 << 10
 )
@@ -81,7 +82,6 @@ type session struct {
 	progress bool // the server has acknowledged something
 	sent     bool // something was published
 	answered time.Time
-	heard    bool // since the last tick
 	began    time.Time
 }
 
@@ -250,15 +250,15 @@ func (s *session) connect(a *attempts) (rest []byte, err error) {
 	}
 	buf := make([]byte, 0, 512)
 	for {
-		first, body, size, err := frame(buf, maxIncoming)
-		if err == nil {
-			rest := append([]byte(nil), buf[size:]...)
-			return rest, s.connack(first, body, a)
-		}
-		if err != errMore {
+		if len(buf) > 64<<10 || (len(buf) > 0 && buf[0]>>4 != typeConnack) {
 			return nil, notMQTT(buf)
 		}
-		if len(buf) > 0 && buf[0]>>4 != typeConnack || len(buf) > 64<<10 {
+		_, body, size, err := frame(buf, maxIncoming)
+		if err == nil {
+			rest := append([]byte(nil), buf[size:]...)
+			return rest, s.connack(body, a)
+		}
+		if err != errMore {
 			return nil, notMQTT(buf)
 		}
 		buf = append(buf, make([]byte, 512)...)
@@ -299,10 +299,7 @@ func (c *Conn) receiveMax() uint16 {
 }
 
 // connack takes the server's answer to CONNECT.
-func (s *session) connack(first byte, body []byte, a *attempts) error {
-	if first>>4 != typeConnack {
-		return notMQTT(append([]byte{first}, body...))
-	}
+func (s *session) connack(body []byte, a *attempts) error {
 	v := s.version
 	if len(body) == 2 { // also the answer of a 3.1.1 server to a version that it does not know
 		v = V311
@@ -335,7 +332,15 @@ func (c *Conn) begin(s *session, a *attempts) bool {
 	defer c.mu.Unlock()
 	ack := &s.ack
 	s.qos, s.limit = min(c.o.QoS, ack.maxQoS), ack.maxPacket
-	s.window = min(c.o.MaxInflight, ack.receiveMax, maxSent)
+	s.window = c.o.MaxInflight
+	switch {
+	case s.window > 0:
+	case s.version == V311 && s.qos == 2:
+		s.window = DefaultMaxInflight2
+	default:
+		s.window = DefaultMaxInflight
+	}
+	s.window = min(s.window, ack.receiveMax, maxSent)
 	if a.strikes >= soloAfter {
 		s.window = 1
 	}

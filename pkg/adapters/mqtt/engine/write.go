@@ -106,6 +106,11 @@ func (s *session) tick() error {
 // leave says goodbye and gives the server a moment to take it.
 func (s *session) leave(buf []byte, drop bool, as error) {
 	defer s.fail(as)
+	// First, so that the reader does not take the server's end of the connection for an outage.
+	s.c.mu.Lock()
+	s.ending, s.endAs = true, as
+	s.c.cond.Broadcast() // the reader may wait for room
+	s.c.mu.Unlock()
 	_ = s.nc.SetWriteDeadline(time.Now().Add(closePatience))
 	if err := s.put(appendDisconnect(buf, s.version, drop)); err != nil {
 		return
@@ -115,10 +120,6 @@ func (s *session) leave(buf []byte, drop bool, as error) {
 		_ = half.CloseWrite()
 	}
 	_ = s.nc.SetReadDeadline(time.Now().Add(drainPatience))
-	s.c.mu.Lock()
-	s.ending, s.endAs = true, as
-	s.c.cond.Broadcast() // the reader may wait for room
-	s.c.mu.Unlock()
 	timer := time.NewTimer(2 * drainPatience)
 	defer timer.Stop()
 	select {
