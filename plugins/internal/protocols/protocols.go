@@ -8,5 +8,6 @@ import (
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/amqp" // each registers itself
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/file"
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/kafka"
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/nats"
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/nvds"
 )
