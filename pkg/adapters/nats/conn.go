@@ -135,6 +135,7 @@ type link struct {
 	*client.Conn
 	js     jetstream.JetStream
 	raw    net.Conn
+	dialed error // of the dialer
 	secure bool
 	closed chan struct{}
 	errors chan error // that belong to no call
@@ -173,6 +174,9 @@ func (c *conn) dial(goodbye time.Duration) (*link, error) {
 	if err != nil {
 		if k.raw != nil {
 			_ = k.raw.Close()
+		}
+		if k.dialed != nil { // the library forgets it
+			err = k.dialed
 		}
 		return nil, &lostError{err, k.secure}
 	}
@@ -213,7 +217,7 @@ func (d dialer) Dial(network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(d.c.ctx, dialPatience)
 	defer cancel()
 	raw, err := (&net.Dialer{}).DialContext(ctx, network, address)
-	if err != nil {
+	if d.k.dialed = err; err != nil {
 		return nil, err
 	}
 	d.k.raw = newCut(d.c.ctx, raw)

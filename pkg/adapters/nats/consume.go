@@ -22,6 +22,10 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/outbox"
 )
 
+// What is given back comes again after so long: at once, the server would send it here once more, and so out of
+// order to the next one.
+const giveBackAfter = 100 * time.Millisecond
+
 // A subscription is what Subscribe was told.
 type subscription struct {
 	adapters.SubscribeConfig
@@ -196,14 +200,6 @@ func (s *subscriber) serve(sub *subscription) error {
 			for _, c := range running {
 				c.Stop()
 			}
-			// Until the server knows that nobody asks here any more, it would send here what is given back.
-			patience := time.After(adapters.AckTimeout / 2)
-			for _, c := range running {
-				select {
-				case <-c.Closed():
-				case <-patience:
-				}
-			}
 			s.goodbye(k, r)
 		}()
 		for _, topic := range sub.Topics {
@@ -289,7 +285,7 @@ func (s *subscriber) goodbye(k *link, r *receiving) {
 	clear(r.held)
 	r.mu.Unlock()
 	for _, m := range held {
-		_ = m.Nak()
+		_ = m.NakWithDelay(giveBackAfter)
 	}
 	_ = k.FlushTimeout(adapters.AckTimeout)
 }
@@ -398,7 +394,7 @@ func (s *subscriber) received(r *receiving, sub *subscription, m jetstream.Msg) 
 	}
 	if r.over {
 		r.mu.Unlock()
-		_ = m.Nak()
+		_ = m.NakWithDelay(giveBackAfter)
 		return
 	}
 	r.next++
