@@ -112,9 +112,13 @@ func (b *Box) Put(batch *adapters.Batch, from, to int) int {
 func (b *Box) PutChecked(batch *adapters.Batch, from int, check func(*adapters.Message) error) (n int) {
 	at := from
 	for at < batch.Len() {
+		room := b.room() // no use in looking at more than that: a full box is asked often
+		if room <= 0 {
+			break
+		}
 		end := at
 		var err error
-		for ; end < batch.Len(); end++ {
+		for ; end < min(batch.Len(), at+room); end++ {
 			m := batch.At(end)
 			if err = check(&m); err != nil {
 				break
@@ -131,6 +135,16 @@ func (b *Box) PutChecked(batch *adapters.Batch, from int, check func(*adapters.M
 		}
 	}
 	return at - from
+}
+
+// room is for how many messages there is room, as far as their number goes.
+func (b *Box) room() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.bytes >= b.maxBytes {
+		return 0
+	}
+	return b.maxMessages - int(b.tail-b.head)
 }
 
 func size(m *adapters.Message) int64 {
