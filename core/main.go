@@ -31,6 +31,7 @@ func edgewire_register(plugin unsafe.Pointer, name *C.char) (problem *C.char) {
 			problem = C.CString(fmt.Sprintf("panic while registering: %v", v))
 		}
 	}()
+	gst.KeepFaults()
 	known, err := all.RegisterInto(gst.PluginFrom(plugin), C.GoString(name))
 	if err != nil {
 		return C.CString(err.Error())

@@ -42,13 +42,22 @@ void ew_set_generate(gpointer object, gboolean on) {
   g_atomic_int_set(&tail_of(ew_class_of(object), object)->generate, on);
 }
 
+static GstPadProbeReturn ps_ends(GstPad *pad, GstPadProbeInfo *info, gpointer data);
+
+void ew_set_keep_shared(gpointer object, gpointer keep) {
+  tail_of(ew_class_of(object), object)->keep_shared = (gboolean(*)(GstBuffer *))keep;
+}
+
 static void instance_init(GTypeInstance *instance, gpointer g_class) {
   (void)g_class;
   EwClass *c = ew_class_of(instance);
   EwTail *tail = tail_of(c, instance);
   tail->klass = c;
+  ew_fault_ensure();
   // Go stores the handle before it makes the instance: New may come back here.
   ewGoInit(c->index, instance, &tail->handle, &tail->broken);
+  if (c->parent == EW_PARENT_PUSH_SRC && (c->flags & EW_STREAM_ENDS))
+    gst_pad_add_probe(GST_BASE_SRC_PAD(instance), GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, ps_ends, NULL, NULL);
 }
 
 static void finalize(GObject *object) {
@@ -73,6 +82,8 @@ static void get_property(GObject *object, guint id, GValue *value, GParamSpec *s
 static GstStateChangeReturn change_state(GstElement *e, GstStateChange t) {
   EwClass *c = ew_class_of(e);
   EwTail *tail = tail_of(c, e);
+  if (t == GST_STATE_CHANGE_NULL_TO_READY)
+    ew_fault_ensure(); // other plugins may have been loaded since
   if (tail->broken || (c->flags & EW_CHANGE_STATE))
     return ewGoChangeState(tail->handle, t);
   return GST_ELEMENT_CLASS(c->parent_class)->change_state(e, t);
@@ -163,7 +174,8 @@ static GstFlowReturn bt_submit_input_buffer(GstBaseTransform *t, gboolean discon
   // ours, the memory stays shared. Left to basetransform, an output buffer that
   // is not the input is mapped for writing, which copies the whole media.
   if (self->tail.klass->flags & EW_TRANSFORM_IP) {
-    buffer = gst_buffer_make_writable(buffer);
+    if (self->tail.keep_shared == NULL || gst_buffer_is_writable(buffer) || !self->tail.keep_shared(buffer))
+      buffer = gst_buffer_make_writable(buffer);
     // basetransform refuses buffers that come without any caps as soon as a
     // class has set_caps, unless it passes them through: then it does, and
     // transform_ip still sees them. What downstream demands of its caps nobody
@@ -239,6 +251,28 @@ static GstFlowReturn ps_create(GstPushSrc *s, GstBuffer **out) {
 static gboolean ps_event(GstBaseSrc *s, GstEvent *e) {
   // basesrc does not hand the event over, the others do: make them alike.
   return ewGoEvent(((EwPushSrc *)s)->tail.handle, EW_SIDE_SRC, gst_event_ref(e));
+}
+static GstCaps *ps_get_caps(GstBaseSrc *s, GstCaps *filter) {
+  GstCaps *caps = ewGoSrcCaps(((EwPushSrc *)s)->tail.handle), *both;
+  if (caps == NULL)
+    caps = gst_caps_new_empty();
+  if (filter == NULL)
+    return caps;
+  both = gst_caps_intersect_full(filter, caps, GST_CAPS_INTERSECT_FIRST);
+  gst_caps_unref(caps);
+  return both;
+}
+// The last flow is still that of the last buffer: EOS has not left yet.
+static GstPadProbeReturn ps_ends(GstPad *pad, GstPadProbeInfo *info, gpointer data) {
+  (void)data;
+  if (GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)) == GST_EVENT_EOS) {
+    GstObject *s = gst_pad_get_parent(pad);
+    if (s != NULL) {
+      ewGoStreamEnds(((EwPushSrc *)s)->tail.handle, gst_pad_get_last_flow_return(pad));
+      gst_object_unref(s);
+    }
+  }
+  return GST_PAD_PROBE_OK;
 }
 static gboolean ps_query(GstBaseSrc *s, GstQuery *q) {
   return ewGoQuery(((EwPushSrc *)s)->tail.handle, EW_SIDE_SRC, q);
@@ -433,6 +467,8 @@ static void class_init(gpointer g_class, gpointer data) {
         k->event = ps_event;
       if (f & EW_QUERY)
         k->query = ps_query;
+      if (f & EW_SRC_CAPS)
+        k->get_caps = ps_get_caps;
       break;
     }
   }

@@ -22,6 +22,7 @@ typedef struct {
   EwClass *klass;
   gint generate; // BaseTransform: submit_input_buffer/generate_output go to Go
   gboolean broken; // the Go instance could not be made
+  gboolean (*keep_shared)(GstBuffer *); // BaseTransform: true for a buffer that may stay shared; or NULL
 } EwTail;
 
 typedef struct { GstElement parent; EwTail tail; } EwElement;
@@ -54,6 +55,8 @@ enum {
   EW_RENDER_LIST = 1 << 11,
   EW_UNLOCK = 1 << 12,
   EW_CREATE = 1 << 13,
+  EW_SRC_CAPS = 1 << 14,
+  EW_STREAM_ENDS = 1 << 15,
 };
 
 // Which of an element's event or query functions is meant.
@@ -94,6 +97,11 @@ GType ew_register_type(const char *name, EwClass *klass);
 EwClass *ew_class_of(gpointer object);
 EwHandle ew_handle_of(gpointer object);
 void ew_set_generate(gpointer object, gboolean on);
+void ew_set_keep_shared(gpointer object, gpointer keep);
+
+// Faults: see fault.c.
+void ew_fault_remember(guintptr from, guintptr to);
+void ew_fault_ensure(void);
 
 // Chain-ups.
 GstStateChangeReturn ew_parent_change_state(gpointer object, GstStateChange t);
@@ -111,6 +119,10 @@ void ew_value_take_bytes(GValue *v, const guint8 *data, gsize size);
 void ew_element_message_full(gpointer element, GstMessageType type, GQuark domain, gint code, char *text,
     char *debug, const char *file, const char *function, gint line);
 gboolean ew_post_element_message(gpointer element, GstStructure *structure);
+GstFlowReturn ew_src_flow(gpointer element);
+gboolean ew_src_flushing(gpointer element);
+// gone is told when the message is freed.
+gboolean ew_post_element_message_then(gpointer element, GstStructure *structure, EwHandle gone);
 void ew_notify(gpointer object, const char *name);
 void ew_emit(gpointer object, guint id, guint n, GValue *args, GValue *ret);
 gchar *ew_object_name(gpointer object);

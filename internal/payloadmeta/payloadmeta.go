@@ -13,6 +13,8 @@
 // that of the buffer's GstReferenceTimestampMeta (timestamp/x-unix or x-ntp).
 //
 // Which fields a payload carries is said by custom upstream events (FieldsEvent).
+// Who attaches payloads asks for them with a custom query (FieldsQuery) before
+// the first one, which is answered by such events.
 package payloadmeta
 
 /*
@@ -47,9 +49,16 @@ type Payload struct {
 	Whole       bool             // read: it is the buffer's memory, not a meta
 }
 
-// fieldsEvent is the name of the event's structure; its field "fields" lists
+// fieldsEvent is the name of the event's structure and of the query's; its field "fields" lists
 // names, one a line.
 const fieldsEvent = "EdgewireFields"
+
+// FieldsQuery is the structure of the query on which elements behind send their
+// FieldsEvent. They answer it with false, so that it reaches all of them.
+func FieldsQuery() gst.Structure { return gst.Structure{Name: fieldsEvent} }
+
+// IsFieldsQuery reports whether q is one.
+func IsFieldsQuery(q gst.Query) bool { return q.StructureName() == fieldsEvent }
 
 // FieldsEvent makes the structure of an upstream event that asks whoever
 // attaches payloads for these fields.

@@ -22,6 +22,8 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/plugins/dtlssrtpenc"
 	"github.com/gst-edgewire/gst-edgewire/plugins/msgbroker"
 	"github.com/gst-edgewire/gst-edgewire/plugins/msgconv"
+	"github.com/gst-edgewire/gst-edgewire/plugins/msgsrc"
+	"github.com/gst-edgewire/gst-edgewire/plugins/smartrecordbin"
 )
 
 // Plugin is one plugin: a file of its own in an installation.
@@ -34,6 +36,15 @@ type Plugin struct {
 var Plugins = []Plugin{
 	{"msgconv", "Turns detections into messages", msgconv.Register},
 	{"msgbroker", "Publishes messages to a broker", msgbroker.Register},
+	{"msgsrc", "Makes a stream of a broker's messages", msgsrc.Register},
+	{"smartrecordbin", "Records encoded video around events", smartrecordbin.Register},
+}
+
+// DeepStream lists the plugins that register msgconv and msgbroker as nvmsgconv
+// and nvmsgbroker. They are the user's choice: Register leaves them out.
+var DeepStream = []Plugin{
+	{"nvdsgst_msgconv", "Turns DeepStream's metadata into messages", msgconv.RegisterDeepStream},
+	{"nvdsgst_msgbroker", "Publishes DeepStream's messages to a broker", msgbroker.RegisterDeepStream},
 }
 
 // Replacements lists the plugins whose elements take the place of another
@@ -61,9 +72,11 @@ const (
 // RegisterInto registers the elements of the plugin called name into a
 // GstPlugin that is being loaded. It reports false for a name that is unknown.
 func RegisterInto(p gst.Plugin, name string) (known bool, err error) {
-	for _, plugin := range append(Plugins[:len(Plugins):len(Plugins)], Replacements...) {
-		if plugin.Name == name {
-			return true, plugin.register(p)
+	for _, plugins := range [][]Plugin{Plugins, DeepStream, Replacements} {
+		for _, plugin := range plugins {
+			if plugin.Name == name {
+				return true, plugin.register(p)
+			}
 		}
 	}
 	return false, nil
@@ -83,8 +96,9 @@ func registerStatic(plugins []Plugin) error {
 }
 
 var (
-	once     = sync.OnceValue(func() error { return registerStatic(Plugins) })
-	onceDTLS = sync.OnceValue(func() error { return registerStatic(Replacements) })
+	once           = sync.OnceValue(func() error { return registerStatic(Plugins) })
+	onceDTLS       = sync.OnceValue(func() error { return registerStatic(Replacements) })
+	onceDeepStream = sync.OnceValue(func() error { return registerStatic(DeepStream) })
 )
 
 // Register registers every element with GStreamer, which it initialises if the
@@ -95,3 +109,7 @@ func Register() error { return once() }
 // in the place of GStreamer's own in this program, under webrtcbin too. Call it
 // before the first pipeline is made.
 func RegisterDTLS() error { return onceDTLS() }
+
+// RegisterDeepStream registers msgconv and msgbroker as nvmsgconv and
+// nvmsgbroker, too.
+func RegisterDeepStream() error { return onceDeepStream() }

@@ -6,6 +6,7 @@
 package msgbroker
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,8 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
 	"github.com/gst-edgewire/gst-edgewire/pkg/spool"
+	"github.com/gst-edgewire/gst-edgewire/plugins/internal/brokerside"
+	"github.com/gst-edgewire/gst-edgewire/plugins/internal/cloud"
 )
 
 var log = gst.NewCategory("msgbroker", "messages to a broker")
@@ -26,10 +29,11 @@ type sink struct {
 
 	// Lock order: mu is taken alone. It is never held while the broker or
 	// GStreamer is called.
-	mu   sync.Mutex
-	set  settings
-	conn *broker.Connection // nil below PAUSED
-	last broker.Stats       // of the connection that was closed last
+	mu       sync.Mutex
+	set      settings
+	conn     *broker.Connection // nil below PAUSED
+	last     broker.Stats       // of the connection that was closed last
+	commands *commands          // nil below PAUSED, and without commands
 
 	flushing chan struct{} // closed by Unlock: ends every wait on the streaming thread
 	topic    atomic.Pointer[string]
@@ -40,63 +44,85 @@ type sink struct {
 	// Of the streaming thread.
 	routing  routing
 	reader   payloadmeta.Reader
+	nvds     batchReader
 	wholes   bool   // the caps say that each buffer is a message
 	caps     string // for messages to the user
 	buffers  uint64 // since the last READY
 	messages uint64
 
-	outages  throttle
-	disk     throttle
+	reporter *brokerside.Reporter
+	disk     brokerside.Throttle
+	receiver *receiver      // of the open connection, if it subscribes
+	hooks    []hook         // set by New
 	closed   chan struct{}  // made by open, closed by close
 	watchers sync.WaitGroup // of watchEOS
 }
 
 // Class describes the element.
-var Class = &gst.Class{
-	Name:     "GstMsgBroker",
-	Parent:   gst.ParentBaseSink,
-	LongName: "Message Broker",
-	Klass:    "Sink/Metadata",
-	Description: "Publishes the messages that msgconv attached, or buffers of JSON, text or protobuf, " +
-		"to a message broker. The stream never waits for the network",
-	Author: "The gst-edgewire maintainers",
-	Pads: []gst.PadTemplate{
-		{Name: "sink", Direction: gst.PadSink, Presence: gst.PadAlways, Caps: "ANY"},
-	},
-	Properties: properties(),
-	Signals: []gst.Signal{{
-		Name: "publish", Action: true, Return: gst.TypeBool,
-		Params: []gst.Type{gst.TypeString, gst.TypeBytes()},
-		Handler: func(inst any, args []any) any {
-			topic, _ := args[0].(string)
-			data, ok := args[1].([]byte)
-			return ok && inst.(*sink).publishAction(topic, data)
+var Class = class("GstMsgBroker", false)
+
+// nvClass is the same element under DeepStream's names, with the defaults that
+// GstBaseSink has and nvmsgbroker keeps.
+var nvClass = class("GstNvMsgBroker", true)
+
+func class(name string, reference bool) *gst.Class {
+	return &gst.Class{
+		Name:     name,
+		Parent:   gst.ParentBaseSink,
+		LongName: "Message Broker",
+		Klass:    "Sink/Metadata",
+		Description: "Publishes the messages that msgconv attached, or buffers of JSON, text or protobuf, " +
+			"to a message broker. The stream never waits for the network",
+		Author: "The gst-edgewire maintainers",
+		Pads: []gst.PadTemplate{
+			{Name: "sink", Direction: gst.PadSink, Presence: gst.PadAlways, Caps: "ANY"},
 		},
-	}},
-	Proto: (*sink)(nil),
-	New: func(e *gst.Element) any {
-		// A sink that waits for a first buffer hangs live and tee'd pipelines in
-		// PAUSED, and messages have no time to be rendered at.
-		e.SetSync(false)
-		e.SetAsync(false)
-		e.SetLastSample(false)
-		s := &sink{Element: e, flushing: make(chan struct{}), set: settings{
-			drainTimeout: defaultDrainTimeout, blockTimeout: defaultBlockTimeout,
-			maxMessages: broker.DefaultMaxMessages, maxBytes: broker.DefaultMaxBytes,
-			spoolBytes: spool.DefaultMaxBytes, spoolSync: gst.Enum(spool.SyncInterval), headers: true,
-		}}
-		empty := ""
-		s.topic.Store(&empty)
-		return s
-	},
+		Properties: properties(),
+		Signals: slices.Concat([]gst.Signal{{
+			Name: "publish", Action: true, Return: gst.TypeBool,
+			Params: []gst.Type{gst.TypeString, gst.TypeBytes()},
+			Handler: func(inst any, args []any) any {
+				topic, _ := args[0].(string)
+				data, ok := args[1].([]byte)
+				return ok && inst.(*sink).publishAction(topic, data)
+			},
+		}}, receivingSignals(), cloud.Signals((*sink).running)),
+		Proto: (*sink)(nil),
+		New: func(e *gst.Element) any {
+			// A sink that waits for a first buffer hangs live and tee'd pipelines in
+			// PAUSED, and messages have no time to be rendered at.
+			if !reference {
+				e.SetSync(false)
+				e.SetAsync(false)
+				e.SetLastSample(false)
+			}
+			s := &sink{Element: e, flushing: make(chan struct{}), set: settings{
+				drainTimeout: defaultDrainTimeout, blockTimeout: defaultBlockTimeout,
+				maxMessages: broker.DefaultMaxMessages, maxBytes: broker.DefaultMaxBytes,
+				spoolBytes: spool.DefaultMaxBytes, spoolSync: gst.Enum(spool.SyncInterval), headers: true,
+			}}
+			s.reporter = &brokerside.Reporter{Element: e, Name: "msgbroker", Category: log,
+				Away: "Messages wait and are sent as soon as the broker answers."}
+			empty := ""
+			s.topic.Store(&empty)
+			return s
+		},
+	}
 }
 
 // Register registers the element factory msgbroker.
-func Register(p gst.Plugin) error {
+func Register(p gst.Plugin) error { return register(p, "msgbroker", gst.RankNone, Class) }
+
+// RegisterDeepStream registers the element factory nvmsgbroker.
+func RegisterDeepStream(p gst.Plugin) error {
+	return register(p, "nvmsgbroker", gst.RankPrimary, nvClass)
+}
+
+func register(p gst.Plugin, factory string, rank gst.Rank, class *gst.Class) error {
 	if err := payloadmeta.Register(); err != nil {
 		return err
 	}
-	return p.Register("msgbroker", gst.RankNone, Class)
+	return p.Register(factory, rank, class)
 }
 
 // setTopic takes effect with the next message. Blanks around a topic are dropped, as in the reference.
@@ -162,7 +188,10 @@ func (s *sink) Render(b gst.Buffer) gst.FlowReturn {
 		s.Error(gst.ResourceRead, "msgbroker: "+err.Error(), "caps "+s.caps)
 		return gst.FlowError
 	}
-	return flow
+	if flow != gst.FlowOK || s.wholes {
+		return flow
+	}
+	return s.renderBatch(conn, b)
 }
 
 // bytesOf views a string as bytes, which the connection only reads.

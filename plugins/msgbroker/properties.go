@@ -4,6 +4,7 @@ package msgbroker
 
 import (
 	"math"
+	"slices"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
@@ -30,6 +31,9 @@ type settings struct {
 	fullPolicy, spoolMode, spoolSync gst.Enum
 	spoolBytes                       uint64
 	spoolAge                         uint32 // s
+	// Cloud to device: receive.go and commands.go.
+	subscribeTopics, consumerGroup                    string
+	commandTopics, consumers, recordElement, allowSet string
 }
 
 var fullPolicies = &gst.EnumType{
@@ -108,7 +112,7 @@ func enumProp(name, blurb string, t *gst.EnumType, def gst.Enum, f func(*setting
 func properties() []gst.Property {
 	getTopic, _ := field(func(s *settings) *string { return &s.topic })
 	getComp, setComp := field(func(s *settings) *uint32 { return &s.compID })
-	return []gst.Property{
+	return slices.Concat([]gst.Property{
 		stringProp("proto-lib", "Protocol: a built-in name (kafka), or the path of DeepStream's library for it (…/libnvds_kafka_proto.so), "+
 			"which stands for the built-in one", func(s *settings) *string { return &s.protoLib }),
 		stringProp("conn-str", "Where the broker is: HOST;PORT or HOST;PORT;TOPIC", func(s *settings) *string { return &s.connStr }),
@@ -153,5 +157,5 @@ func properties() []gst.Property {
 			"closed", 0, (*sink).stateName, nil),
 		gst.BoxedProp[sink, gst.Structure]("stats", "Counters and state of the connection: queued, spooled, sent, acknowledged, failed, dropped, bytes, state, last-error …",
 			gst.TypeStructure, 0, (*sink).stats, nil),
-	}
+	}, receivingProperties(), commandProperties())
 }

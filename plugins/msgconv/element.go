@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
+	"github.com/gst-edgewire/gst-edgewire/internal/nvdssdk"
 	"github.com/gst-edgewire/gst-edgewire/internal/payloadmeta"
 	"github.com/gst-edgewire/gst-edgewire/pkg/event"
 	"github.com/gst-edgewire/gst-edgewire/pkg/payload"
@@ -65,6 +66,7 @@ type converter struct {
 	selection     payload.Selection
 	frame         event.Frame
 	roi           roiReader
+	nvds          batchReader
 	debug         *debugWriter
 	count         uint64 // frames since Start
 	width, height int
@@ -77,26 +79,35 @@ type converter struct {
 }
 
 // Class describes the element.
-var Class = &gst.Class{
-	Name:     "GstMsgConv",
-	Parent:   gst.ParentBaseTransform,
-	LongName: "Message Converter",
-	Klass:    "Filter/Metadata",
-	Description: "Turns what was detected in a frame into messages: attaches them to the buffer for msgbroker, " +
-		"or puts them out as application/json if downstream asks for it",
-	Author: "The gst-edgewire maintainers",
-	Pads: []gst.PadTemplate{
-		{Name: "sink", Direction: gst.PadSink, Presence: gst.PadAlways, Caps: "ANY"},
-		{Name: "src", Direction: gst.PadSrc, Presence: gst.PadAlways, Caps: "ANY"},
-	},
-	Properties: properties(),
-	Proto:      (*converter)(nil),
-	New: func(e *gst.Element) any {
-		e.SetInPlace()
-		c := &converter{Element: e, set: settings{frameInterval: 30}}
-		c.emit = c.take
-		return c
-	},
+var Class = class("GstMsgConv", payloadTypes)
+
+// nvClass is the same element under DeepStream's names.
+var nvClass = class("GstNvMsgConv", &gst.EnumType{Name: "GstNvMsgConvPayloadType", Values: payloadTypes.Values})
+
+func class(name string, types *gst.EnumType) *gst.Class {
+	return &gst.Class{
+		Name:     name,
+		Parent:   gst.ParentBaseTransform,
+		LongName: "Message Converter",
+		Klass:    "Filter/Metadata",
+		Description: "Turns what was detected in a frame into messages: attaches them to the buffer for msgbroker, " +
+			"or puts them out as application/json if downstream asks for it",
+		Author: "The gst-edgewire maintainers",
+		Pads: []gst.PadTemplate{
+			{Name: "sink", Direction: gst.PadSink, Presence: gst.PadAlways, Caps: "ANY"},
+			{Name: "src", Direction: gst.PadSrc, Presence: gst.PadAlways, Caps: "ANY"},
+		},
+		Properties: properties(types),
+		Proto:      (*converter)(nil),
+		New: func(e *gst.Element) any {
+			e.SetInPlace()
+			e.SetKeepShared(nvdssdk.KeepShared())
+			c := &converter{Element: e, set: settings{frameInterval: 30}}
+			c.emit = c.take
+			c.nvds.each = c.convertFrame
+			return c
+		},
+	}
 }
 
 // field makes getter and setter of a settings field, under the lock.
@@ -128,14 +139,14 @@ func boolProp(name, blurb string, f func(*settings) *bool) gst.Property {
 	return gst.BoolProp(name, blurb, false, gst.MutableReady, get, set)
 }
 
-func properties() []gst.Property {
+func properties(types *gst.EnumType) []gst.Property {
 	getType, setType := field(func(s *settings) *gst.Enum { return &s.payloadType })
 	return []gst.Property{
 		stringProp("config", "File that describes sensors, places and analytics modules: a key file, or YAML or CSV by the ending .yml, .yaml or .csv. "+
 			"Without it the full schema has null in their place", gst.MutableReady, func(s *settings) *string { return &s.config }),
 		stringProp("msg2p-lib", "Converter library for a schema of one's own (not supported by this version: refused at start)",
 			gst.MutableReady, func(s *settings) *string { return &s.msg2pLib }),
-		gst.EnumProp("payload-type", "Schema of the messages", payloadTypes, typeDeepstream, gst.MutableReady, getType, setType),
+		gst.EnumProp("payload-type", "Schema of the messages", types, typeDeepstream, gst.MutableReady, getType, setType),
 		uintProp("comp-id", "Convert only events of this component (0 = all), and mark the messages with it; msgbroker's comp-id selects by the mark",
 			0, math.MaxUint32, 0, gst.MutablePlaying, func(s *settings) *uint32 { return &s.compID }),
 		stringProp("debug-payload-dir", "Existing directory that gets a file per frame with its messages",
@@ -162,11 +173,16 @@ func properties() []gst.Property {
 }
 
 // Register registers the element factory msgconv.
-func Register(p gst.Plugin) error {
+func Register(p gst.Plugin) error { return register(p, "msgconv", Class) }
+
+// RegisterDeepStream registers the element factory nvmsgconv.
+func RegisterDeepStream(p gst.Plugin) error { return register(p, "nvmsgconv", nvClass) }
+
+func register(p gst.Plugin, factory string, class *gst.Class) error {
 	if err := payloadmeta.Register(); err != nil {
 		return err
 	}
-	return p.Register("msgconv", gst.RankNone, Class)
+	return p.Register(factory, gst.RankNone, class)
 }
 
 // SetCaps learns the picture's size, and whether downstream wants the payloads themselves.
@@ -175,6 +191,9 @@ func (c *converter) SetCaps(in, out gst.Caps) bool {
 	c.height, _ = in.Int("height")
 	c.jsonMode = isPayloadCaps(out) && !isPayloadCaps(in)
 	c.SetGenerate(c.jsonMode)
+	if !c.jsonMode {
+		c.QueryDownstream(payloadmeta.FieldsQuery())
+	}
 	log.Log(gst.LevelDebug, c.Element, "caps %s, %s", in, map[bool]string{true: "messages as buffers", false: "messages as metas"}[c.jsonMode])
 	return true
 }
@@ -209,6 +228,9 @@ func (c *converter) TransformCaps(from gst.PadDirection, caps gst.Caps) gst.Caps
 
 // TransformIP attaches the frame's messages to its buffer.
 func (c *converter) TransformIP(b gst.Buffer) gst.FlowReturn {
+	if batch := c.roi.collect(b); batch != 0 {
+		return c.convertBatch(b, batch)
+	}
 	if !c.convert(b) {
 		return gst.FlowOK
 	}
@@ -225,7 +247,11 @@ func (c *converter) TransformIP(b gst.Buffer) gst.FlowReturn {
 func (c *converter) SubmitInput(b gst.Buffer) gst.FlowReturn {
 	defer b.Unref()
 	c.dropPending()
-	if c.convert(b) {
+	if batch := c.roi.collect(b); batch != 0 {
+		if flow := c.convertBatch(b, batch); flow != gst.FlowOK {
+			return flow
+		}
+	} else if c.convert(b) {
 		c.encode(b)
 	}
 	if len(c.pending) == 0 { // or a sink would never preroll, and a tee before us stand still
@@ -239,10 +265,17 @@ func (c *converter) take(p payload.Payload) {
 	if c.debug != nil {
 		c.debug.add(p.Data)
 	}
-	if c.jsonMode {
+	switch {
+	case c.jsonMode:
 		out := gst.NewBuffer(p.Data)
 		out.SetTimes(c.buffer.PTS(), c.buffer.Duration())
 		c.pending = append(c.pending, out)
+		return
+	case c.nvds.frame.Addr != 0:
+		c.nvds.writer.Add(&nvdssdk.Payload{
+			Data: p.Data, ContentType: p.ContentType, Key: p.SensorID,
+			TimestampMS: c.frame.Time.UnixMilli(), CompID: c.cur.compID,
+		}, c.nvds.frame)
 		return
 	}
 	c.writer.Add(&payloadmeta.Payload{
@@ -284,14 +317,14 @@ func (c *converter) dropPending() {
 	c.pending, c.next = c.pending[:0], 0
 }
 
-// convert fills c.frame from the buffer. It reports whether there may be a message to make.
+// convert fills c.frame from what collect has found on the buffer. It reports whether there may be a message to make.
 func (c *converter) convert(b gst.Buffer) bool {
 	c.refresh()
 	f := &c.frame
 	f.Reset()
 	f.Num = c.count
 	c.count++
-	c.roi.read(b, f, c.labels)
+	c.roi.read(f, c.labels)
 	if !c.cur.newAPI && len(f.Objects) == 0 && !c.cur.dummy {
 		return false // most frames of most cameras
 	}
@@ -318,7 +351,6 @@ func (c *converter) convert(b gst.Buffer) bool {
 func (c *converter) encode(b gst.Buffer) {
 	c.buffer = b
 	err := c.encoder.Encode(&c.frame, c.emit)
-	c.buffer = gst.Buffer{}
 	if c.debug != nil {
 		if err := c.debug.flush(c.frame.Time); err != nil {
 			c.Warning(gst.ResourceWrite, "msgconv: "+err.Error()+". debug-payload-dir is switched off until the next start.", "")

@@ -176,10 +176,13 @@ void ew_roi_collect(gpointer buffer, EwRoiList *list) {
   GstMeta *meta;
   list->n_rois = list->n_params = 0;
   list->unix_ns = 0;
+  list->nvds = NULL;
   while ((meta = gst_buffer_iterate_meta(buffer, &state)) != NULL) {
     if (meta->info->api == roi)
       add_roi(list, (GstVideoRegionOfInterestMeta *)meta);
     else if (meta->info->api == timestamp && list->unix_ns == 0)
       list->unix_ns = reference_time((GstReferenceTimestampMeta *)meta);
+    else if ((list->nvds = ew_nvds_batch_of(meta, &list->cache)) != NULL)
+      break;
   }
 }

@@ -4,7 +4,7 @@ package msgconv
 
 /*
 #cgo pkg-config: gstreamer-1.0 gstreamer-video-1.0
-#cgo CFLAGS: -std=gnu11 -Wall -Wextra
+#cgo CFLAGS: -std=gnu11 -Wall -Wextra -I${SRCDIR}/../../internal/nvdssdk
 #include "roi.h"
 */
 import "C"
@@ -31,13 +31,20 @@ type roiReader struct {
 	list *C.EwRoiList // made when first needed, freed by free
 }
 
-// read appends the buffer's regions to f, and sets its time if the buffer has
-// a reference timestamp. The strings in f are views into the buffer's metas.
-func (r *roiReader) read(b gst.Buffer, f *event.Frame, labels labelMap) {
+// collect looks at the buffer's metas. It gives the address of DeepStream's
+// batch if there is one, which counts alone then.
+func (r *roiReader) collect(b gst.Buffer) (batch uintptr) {
 	if r.list == nil {
 		r.list = C.ew_roi_list_new()
 	}
 	C.ew_roi_collect(C.gpointer(b.Pointer()), r.list)
+	return uintptr(r.list.nvds)
+}
+
+// read appends the regions that collect has found to f, and sets its time if
+// the buffer has a reference timestamp. The strings in f are views into the
+// buffer's metas.
+func (r *roiReader) read(f *event.Frame, labels labelMap) {
 	if r.list.unix_ns != 0 {
 		f.Time = time.Unix(0, int64(r.list.unix_ns))
 	}

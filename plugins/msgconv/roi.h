@@ -2,6 +2,7 @@
 #ifndef EW_ROI_H
 #define EW_ROI_H
 
+#include "find.h"
 #include <gst/gst.h>
 #include <gst/video/gstvideometa.h>
 
@@ -38,6 +39,8 @@ typedef struct {
   EwRoiParam *params;
   guint n_rois, n_params, max_rois, max_params;
   gint64 unix_ns; // of the buffer's reference timestamp, 0 if it has none
+  gpointer nvds; // DeepStream's batch; the rest is empty then
+  EwNvdsCache cache;
 } EwRoiList;
 
 EwRoiList *ew_roi_list_new(void);

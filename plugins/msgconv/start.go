@@ -79,6 +79,7 @@ func (c *converter) Stop() bool {
 	c.dropPending()
 	c.encoder, c.debug = nil, nil
 	c.roi.free()
+	c.nvds.sdk = nil
 	c.SetGenerate(false)
 	return true
 }

@@ -33,7 +33,7 @@ class Pages(unittest.TestCase):
         host, port = ewtest.KAFKA.rsplit(":", 1)
         for page in PAGES:
             for line in shell_lines(page):
-                if "gst-launch-1.0" not in line:
+                if "gst-launch-1.0" not in line or page.name == "security.md":  # test_security.py runs that
                     continue
                 count += 1
                 with self.subTest(page=page.name, line=line):

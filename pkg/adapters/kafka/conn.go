@@ -57,6 +57,8 @@ type conn struct {
 
 	wg             sync.WaitGroup
 	closing        atomic.Bool
+	renewing       atomic.Bool // nothing is taken until the producer is replaced: see checkFiles
+	renewal        *renewal
 	fatal          atomic.Pointer[string]
 	accepted, done atomic.Uint64
 
@@ -99,7 +101,7 @@ func (c *conn) Publish(b *adapters.Batch, from int) (int, error) {
 		return 0, fatalError(*reason)
 	}
 	count := b.Len()
-	if from >= count {
+	if from >= count || c.renewing.Load() {
 		return 0, nil
 	}
 	if len(c.failed) < count-from {

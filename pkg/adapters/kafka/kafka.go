@@ -84,6 +84,7 @@ func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, err
 	if c.info.Host == "" {
 		c.info.Host = rc.get("metadata.broker.list")
 	}
+	c.renewal = newRenewal(rc, fc.secretFiles)
 	var errstr [1024]C.char
 	c.p = C.ew_producer_new(rc.take(), &errstr[0], C.size_t(len(errstr)))
 	if c.p == nil {

@@ -67,6 +67,7 @@ func (c *conn) poll() {
 		}
 		p.checkTopics()
 		p.checkProgress()
+		p.checkFiles()
 	}
 	// What librdkafka logged until now is often why the connection is being closed.
 	for range lastLines {
@@ -241,7 +242,16 @@ func (p *poller) log(level int, facility, text string) {
 		l = adapters.LogInfo
 	}
 	p.sink.Log(adapters.LogEntry{Level: l, Facility: facility, Text: text})
+	// The one trouble that librdkafka only logs: a TLS port hangs up on a client that speaks plain text.
+	if facility == "FAIL" && strings.Contains(text, "closed by peer") && strings.Contains(text, "APIVERSION_QUERY") && p.state != adapters.Connected {
+		fresh := p.reason != hungUp
+		p.reason = hungUp
+		p.failed++
+		p.disconnected(fresh)
+	}
 }
+
+const hungUp = "the broker closes the connection with our first words; if its port speaks TLS, set security.protocol=ssl (or sasl_ssl) in proto-cfg"
 
 // checkTopics asks once for each new topic whether it exists, when the broker has had time to create it.
 func (p *poller) checkTopics() {

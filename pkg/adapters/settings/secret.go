@@ -97,34 +97,80 @@ func isFile(path string) bool {
 }
 
 func (g *Group) readSecret(key, file string) (string, error) {
-	data, err := g.readFile(key, credential(file), maxSecret)
+	value, p := secretOf(file)
+	if p != nil {
+		return "", p.at(func(remedy, format string, args ...any) error { return g.Errorf(key, remedy, format, args...) })
+	}
+	g.checkMode(key, credential(file))
+	return value, nil
+}
+
+// SecretFile reads the secret that stands in the file which e names; see Group.Secret. warning is not empty
+// when others can read it.
+func SecretFile(e dsconfig.Entry) (value, warning string, err error) {
+	file, err := e.Text()
 	if err != nil {
-		return "", err
+		return "", "", err
+	}
+	file = unquote(strings.TrimRight(file, " \t"))
+	value, p := secretOf(file)
+	if p != nil {
+		return "", "", p.at(e.Errorf)
+	}
+	return value, openToAll(e.Key, credential(file)), nil
+}
+
+// FilePath is where the file of a secret is looked for, from the value of its key.
+func FilePath(value string) string { return credential(unquote(strings.TrimRight(value, " \t"))) }
+
+// A problem is what is wrong with a file, before it is known who asks for it.
+type problem struct {
+	cause, remedy string
+	err           error
+}
+
+// at makes an error of p that names the place.
+func (p *problem) at(errorf func(remedy, format string, args ...any) error) error {
+	err := errorf(p.remedy, "%s", p.cause)
+	var de *dsconfig.Error
+	if errors.As(err, &de) {
+		de.Err = p.err
+	}
+	return err
+}
+
+func secretOf(file string) (string, *problem) {
+	data, p := contents(credential(file), maxSecret)
+	if p != nil {
+		return "", p
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	switch {
 	case text == "":
-		return "", g.Errorf(key, "write the secret into it, on one line", "the file %s is empty", file)
+		return "", &problem{cause: "the file " + file + " is empty", remedy: "write the secret into it, on one line"}
 	case strings.ContainsAny(text, "\n\x00"):
-		return "", g.Errorf(key, "write the secret alone into it, on one line", "the file %s holds more than one line", file)
+		return "", &problem{cause: "the file " + file + " holds more than one line", remedy: "write the secret alone into it, on one line"}
 	}
-	g.checkMode(key, credential(file))
 	return text, nil
 }
 
 // readFile reads a file that key names, of at most limit bytes.
 func (g *Group) readFile(key, file string, limit int64) ([]byte, error) {
-	fail := func(err error, remedy string) error {
+	data, p := contents(file, limit)
+	if p != nil {
+		return nil, p.at(func(remedy, format string, args ...any) error { return g.Errorf(key, remedy, format, args...) })
+	}
+	return data, nil
+}
+
+// contents reads a file of at most limit bytes.
+func contents(file string, limit int64) ([]byte, *problem) {
+	fail := func(err error, remedy string) *problem {
 		var pe *fs.PathError
 		if errors.As(err, &pe) {
 			err = pe.Err
 		}
-		e := g.Errorf(key, remedy, "cannot read the file %s: %v", file, err)
-		var de *dsconfig.Error
-		if errors.As(e, &de) {
-			de.Err = err
-		}
-		return e
+		return &problem{cause: fmt.Sprintf("cannot read the file %s: %v", file, err), remedy: remedy, err: err}
 	}
 	st, err := os.Stat(file) // a look at the kind first: opening a named pipe would wait for a writer
 	if err != nil {
@@ -150,9 +196,16 @@ func (g *Group) readFile(key, file string, limit int64) ([]byte, error) {
 
 // checkMode warns when others can read a file with a secret.
 func (g *Group) checkMode(key, file string) {
-	st, err := os.Stat(file)
-	if err == nil && st.Mode().Perm()&0o004 != 0 {
-		g.warnOnce(fmt.Sprintf("%s: every user of this machine can read this file, which holds the secret of %s; chmod 600 it",
-			file, strings.TrimSuffix(key, fileSuffix)))
+	if warning := openToAll(key, file); warning != "" {
+		g.warnOnce(warning)
 	}
+}
+
+func openToAll(key, file string) string {
+	st, err := os.Stat(file)
+	if err != nil || st.Mode().Perm()&0o004 == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s: every user of this machine can read this file, which holds the secret of %s; chmod 600 it",
+		file, strings.TrimSuffix(key, fileSuffix))
 }

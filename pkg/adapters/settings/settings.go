@@ -39,6 +39,7 @@ type Group struct {
 	path  string
 	group *dsconfig.Group
 	known []Key
+	alias map[string]string // the name of another system for a key, by the key
 	log   func(adapters.LogEntry)
 
 	mu      sync.Mutex // TLS may be called by several goroutines
@@ -125,15 +126,31 @@ func (g *Group) warnOnce(text string) {
 	}
 }
 
+// Alias makes key known under a second name, such as DeepStream's own; key itself wins.
+func (g *Group) Alias(name, key string) {
+	if g.alias == nil {
+		g.alias = map[string]string{}
+	}
+	g.alias[key] = name
+}
+
+func (g *Group) get(key string) (dsconfig.Entry, bool) {
+	e, ok := g.group.Get(key)
+	if name := g.alias[key]; !ok && name != "" {
+		return g.group.Get(name)
+	}
+	return e, ok
+}
+
 // Has reports whether the key stands in the group.
 func (g *Group) Has(key string) bool {
-	_, ok := g.group.Get(key)
+	_, ok := g.get(key)
 	return ok
 }
 
 // Text is the value of key without the quotation marks that DeepStream writes around some, or def.
 func (g *Group) Text(key, def string) (string, error) {
-	e, ok := g.group.Get(key)
+	e, ok := g.get(key)
 	if !ok {
 		return def, nil
 	}
@@ -201,14 +218,14 @@ func (g *Group) Choice(key string, values ...string) (string, error) {
 
 // Errorf makes an error that points at key, with what to do about it.
 func (g *Group) Errorf(key, remedy, format string, args ...any) error {
-	if e, ok := g.group.Get(key); ok {
+	if e, ok := g.get(key); ok {
 		return e.Errorf(remedy, format, args...)
 	}
 	return &dsconfig.Error{File: g.path, Group: GroupName, Key: key, Cause: fmt.Sprintf(format, args...), Remedy: remedy}
 }
 
 func (g *Group) unquoted(key string) (dsconfig.Entry, bool) {
-	e, ok := g.group.Get(key)
+	e, ok := g.get(key)
 	e.Raw = unquote(strings.TrimRight(e.Raw, " \t"))
 	return e, ok
 }

@@ -5,9 +5,13 @@
 package protocols
 
 import (
-	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/amqp" // each registers itself
+	// Each registers itself.
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/amqp"
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/azure"
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/file"
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/kafka"
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/mqtt"
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/nats"
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/nvds"
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/redis"
 )

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package nvdsmeta
+
+import (
+	"encoding/binary"
+	"strings"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"github.com/gst-edgewire/gst-edgewire/pkg/event"
+)
+
+// arena is memory that is not Go's, with a hole behind it.
+type arena struct {
+	bytes []byte
+	base  uintptr
+	used  uintptr
+}
+
+func newArena(t testing.TB, size int) *arena {
+	t.Helper()
+	page := syscall.Getpagesize()
+	b, err := syscall.Mmap(-1, 0, size+page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mprotect(b[size:], syscall.PROT_NONE); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Munmap(b) })
+	return &arena{bytes: b[:size], base: uintptr(unsafe.Pointer(unsafe.SliceData(b)))}
+}
+
+func (a *arena) alloc(size uintptr) uintptr {
+	addr := a.base + a.used
+	a.used += (size + 15) &^ 15
+	return addr
+}
+
+func (a *arena) at(addr uintptr) []byte { return a.bytes[addr-a.base:] }
+
+func (a *arena) word(addr, v uintptr) { binary.NativeEndian.PutUint64(a.at(addr), uint64(v)) }
+func (a *arena) u32(addr uintptr, v uint32) {
+	binary.NativeEndian.PutUint32(a.at(addr), v)
+}
+
+func (a *arena) text(s string) uintptr {
+	addr := a.alloc(uintptr(len(s) + 1))
+	copy(a.at(addr), s)
+	return addr
+}
+
+func (a *arena) list(data ...uintptr) (head uintptr) {
+	for i := len(data) - 1; i >= 0; i-- {
+		node := a.alloc(24)
+		a.word(node, data[i])
+		a.word(node+listNext, head)
+		head = node
+	}
+	return head
+}
+
+func (a *arena) meta(size uintptr, kind uint32) uintptr {
+	m := a.alloc(size)
+	a.u32(m+baseType, kind)
+	return m
+}
+
+func (a *arena) pool(kind, size uint32) uintptr {
+	p := a.alloc(56)
+	a.u32(p+poolType, kind)
+	a.u32(p+poolElementSize, size)
+	return p
+}
+
+// batch makes a batch with a frame, an object and an event.
+func (a *arena) batch(l *Layout) (batch, frame, object, user, meta uintptr) {
+	batch = a.meta(192, 1)
+	a.word(batch+batchFramePool, a.pool(typeFrame, l.frame))
+	a.word(batch+batchObjectPool, a.pool(typeObject, l.object))
+	a.word(batch+batchClassifierPool, a.pool(typeClassifier, l.classifier))
+	a.word(batch+batchDisplayPool, a.pool(typeDisplay, l.display))
+	a.word(batch+batchUserPool, a.pool(typeUser, userSize))
+	frame = a.meta(uintptr(l.frame), typeFrame)
+	a.word(batch+batchFrames, a.list(frame))
+	object = a.meta(uintptr(l.object), typeObject)
+	copy(a.at(object+l.objLabel), "car")
+	a.word(frame+frameObjects, a.list(object))
+	meta = a.alloc(l.eventSize)
+	a.word(meta+eventTime, a.text("2025-01-01T00:00:00Z"))
+	user = a.meta(userSize, typeEvent)
+	a.word(user+userData, meta)
+	a.word(frame+frameUserMetas, a.list(user))
+	return batch, frame, object, user, meta
+}
+
+// readAll reads everything that there is.
+func readAll(r *Reader, batch uintptr, out *event.Frame) error {
+	return Guard(func() {
+		r.Frames(batch, func(f Frame) bool {
+			out.Reset()
+			r.Head(f, out)
+			r.Objects(f, out)
+			r.Events(f, 0, out)
+			return true
+		})
+	})
+}
+
+func TestReleases(t *testing.T) {
+	for _, r := range []Release{{6, 4}, {7, 0}, {7, 1}, {8, 0}, {9, 0}, {9, 1}} {
+		if _, err := LayoutOf(r); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, r := range []Release{{4, 0}, {5, 1}, {6, 3}} {
+		if _, err := LayoutOf(r); err == nil || !strings.Contains(err.Error(), "DeepStream "+r.String()) || !strings.Contains(err.Error(), "6.4") {
+			t.Error(r, err)
+		}
+	}
+	for _, r := range []Release{{7, 2}, {9, 2}, {10, 0}} {
+		if _, err := LayoutOf(r); err == nil || !strings.Contains(err.Error(), "DeepStream "+r.String()) || !strings.Contains(err.Error(), "not known") {
+			t.Error(r, err)
+		}
+	}
+}
+
+func TestFits(t *testing.T) {
+	for i, l := range layouts {
+		a := newArena(t, 1<<17)
+		batch, _, _, _, _ := a.batch(l)
+		if err := l.Fits(batch); err != nil {
+			t.Error(l.Releases, err)
+		}
+		for j, other := range layouts {
+			same := other.frame == l.frame && other.object == l.object
+			if err := other.Fits(batch); (err == nil) != same {
+				t.Errorf("layouts %d and %d: %v", i, j, err)
+			}
+		}
+	}
+}
+
+func TestReadsWhatIsThere(t *testing.T) {
+	for _, l := range layouts {
+		a := newArena(t, 1<<17)
+		batch, frame, _, _, meta := a.batch(l)
+		a.word(meta+l.videoPath, a.text("clip.mp4"))
+		a.word(frame+framePTS, 42)
+		var out event.Frame
+		r := Reader{Layout: l}
+		if err := readAll(&r, batch, &out); err != nil || r.Broken() {
+			t.Fatal(err)
+		}
+		if len(out.Objects) != 1 || out.Objects[0].Label != "car" || len(out.Events) != 1 || out.PTS != 42 ||
+			out.Events[0].Timestamp.Value != "2025-01-01T00:00:00Z" || out.Events[0].VideoPath != event.Str("clip.mp4") {
+			t.Errorf("%v: %+v", l.Releases, out)
+		}
+	}
+}
+
+func TestCycles(t *testing.T) {
+	l := layouts[len(layouts)-1]
+	for length := 1; length < 40; length++ {
+		a := newArena(t, 1<<17)
+		batch, frame, object, _, _ := a.batch(l)
+		objects := make([]uintptr, length)
+		for i := range objects {
+			objects[i] = object
+		}
+		head := a.list(objects...)
+		last := head
+		for word(last+listNext) != 0 {
+			last = word(last + listNext)
+		}
+		a.word(last+listNext, head)
+		a.word(frame+frameObjects, head)
+		var out event.Frame
+		r := Reader{Layout: l}
+		if err := readAll(&r, batch, &out); err != nil || !r.Broken() {
+			t.Fatal(length, err)
+		}
+		if n := len(out.Objects); n < length || n > 4*length+16 {
+			t.Errorf("a circle of %d gives %d objects", length, n)
+		}
+		if len(out.Events) != 1 {
+			t.Error("what follows a broken list is lost")
+		}
+	}
+}
+
+func TestListsHaveALimit(t *testing.T) {
+	l := layouts[0]
+	a := newArena(t, 8<<20)
+	batch, frame, object, _, _ := a.batch(l)
+	objects := make([]uintptr, maxMetas+100)
+	for i := range objects {
+		objects[i] = object
+	}
+	a.word(frame+frameObjects, a.list(objects...))
+	var out event.Frame
+	r := Reader{Layout: l}
+	if err := readAll(&r, batch, &out); err != nil || !r.Broken() || len(out.Objects) > maxMetas {
+		t.Fatal(err, r.Broken(), len(out.Objects))
+	}
+}
+
+func TestWildPointersAreErrors(t *testing.T) {
+	l := layouts[len(layouts)-1]
+	for _, wild := range []uintptr{1, 8, 0xfff, 0xdeadbeef0, 0x4141414141414141, ^uintptr(0), ^uintptr(7), 1 << 63} {
+		for _, where := range []string{"frames", "objects", "user metas", "event", "time", "pool"} {
+			a := newArena(t, 1<<17)
+			batch, frame, _, user, meta := a.batch(l)
+			switch where {
+			case "frames":
+				a.word(batch+batchFrames, wild)
+			case "objects":
+				a.word(frame+frameObjects, a.list(wild))
+			case "user metas":
+				a.word(frame+frameUserMetas, wild)
+			case "event":
+				a.word(user+userData, wild)
+			case "time":
+				a.word(meta+eventTime, wild)
+			case "pool":
+				a.word(batch+batchUserPool, wild)
+			}
+			var out event.Frame
+			r := Reader{Layout: l}
+			err := readAll(&r, batch, &out)
+			if where == "pool" {
+				err = Guard(func() { l.Fits(batch) })
+			}
+			if err == nil || !strings.Contains(err.Error(), "leads nowhere") {
+				t.Errorf("%s = %#x: %v", where, wild, err)
+			}
+		}
+	}
+}
+
+func TestNothingIsReadBehindATextsPage(t *testing.T) {
+	a := newArena(t, 1<<14)
+	for n := range 40 {
+		addr := a.base + uintptr(len(a.bytes)) - uintptr(n) - 1
+		for i := range n {
+			a.bytes[len(a.bytes)-n-1+i] = 'x'
+		}
+		a.bytes[len(a.bytes)-1] = 0
+		if err := Guard(func() {
+			if got := text(addr); got != strings.Repeat("x", n) {
+				t.Errorf("%d: %q", n, got)
+			}
+		}); err != nil {
+			t.Error(n, err)
+		}
+	}
+	a.bytes[len(a.bytes)-1] = 'x' // no end
+	if err := Guard(func() { text(a.base + uintptr(len(a.bytes)) - 5) }); err == nil {
+		t.Error("a text without an end was read")
+	}
+	for i := range a.bytes {
+		a.bytes[i] = 'y'
+	}
+	if got := length(a.base+3, 100); got != 100 {
+		t.Error(got)
+	}
+}
+
+func TestGuardPassesOurMistakesOn(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("a mistake of ours was swallowed")
+		}
+	}()
+	var none []int
+	Guard(func() { none[len(none)]++ })
+}
+
+// FuzzRead fills a batch's structures with junk whose pointers lead into the
+// structures, mostly.
+func FuzzRead(f *testing.F) {
+	f.Add([]byte("junk"), uint8(0))
+	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}, uint8(3))
+	f.Add([]byte{0xff, 0, 0x80, 9, 9, 9}, uint8(2))
+	const size = 1 << 16
+	f.Fuzz(func(t *testing.T, junk []byte, which uint8) {
+		if len(junk) == 0 {
+			return
+		}
+		l := layouts[int(which)%len(layouts)]
+		a := newArena(t, size)
+		batch, _, _, _, _ := a.batch(l)
+		// Junk over all but the heads of the structures: every third word a pointer.
+		state := uint32(len(junk))
+		for i := 0; i+8 <= size; i += 8 {
+			b := junk[i/8%len(junk)]
+			state = state*1664525 + 1013904223 + uint32(b)
+			switch state >> 28 {
+			case 0, 1:
+				a.word(a.base+uintptr(i), a.base+uintptr(state>>4%size)&^7)
+			case 2:
+				binary.NativeEndian.PutUint32(a.bytes[i:], state>>4%40)
+			case 3:
+				binary.NativeEndian.PutUint64(a.bytes[i:], uint64(state)<<uint(b%40))
+			}
+		}
+		var out event.Frame
+		r := Reader{Layout: l}
+		if err := readAll(&r, batch, &out); err == nil && len(out.Objects)+len(out.Events) > maxMetas {
+			t.Error("beyond the limit")
+		}
+		Guard(func() { l.Fits(batch) })
+		Guard(func() { r.Payloads(batch, func(p Sealed) bool { _ = len(p.Data); return true }) })
+	})
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package msgconv
+
+import (
+	"time"
+
+	"github.com/gst-edgewire/gst-edgewire/internal/gst"
+	"github.com/gst-edgewire/gst-edgewire/internal/nvdsmeta"
+	"github.com/gst-edgewire/gst-edgewire/internal/nvdssdk"
+	"github.com/gst-edgewire/gst-edgewire/pkg/payload"
+)
+
+// batchReader is what it takes to convert DeepStream's batches of frames.
+type batchReader struct {
+	sdk    *nvdssdk.SDK // found at the first batch
+	reader nvdsmeta.Reader
+	writer nvdssdk.Writer
+	frame  nvdsmeta.Frame            // that is being converted
+	each   func(nvdsmeta.Frame) bool // convertFrame as a value, made once
+	warned time.Time
+}
+
+// convertBatch converts every frame of DeepStream's batch on b. The payloads
+// go to the frames' metas, under the batch's lock, so that the SDK's elements
+// find them, or are put out (Generate mode).
+func (c *converter) convertBatch(b gst.Buffer, batch uintptr) gst.FlowReturn {
+	c.refresh()
+	n := &c.nvds
+	if n.sdk == nil {
+		sdk, err := nvdssdk.Open(b)
+		if err != nil {
+			c.Error(gst.LibraryFailed, "msgconv: DeepStream's metadata cannot be read: "+err.Error()+".", "")
+			return gst.FlowError
+		}
+		n.sdk, n.reader.Layout = sdk, sdk.Layout
+		log.Log(gst.LevelInfo, c.Element, "metadata of DeepStream %v, told by %s", sdk.Release, sdk.Source)
+	}
+	if err := n.fits(batch); err != nil {
+		c.Error(gst.LibraryFailed, "msgconv: the metadata of this stream is not that of DeepStream "+n.sdk.Release.String()+
+			" (told by "+n.sdk.Source+"): "+err.Error()+". A process must use the libraries of one release.", "")
+		return gst.FlowError
+	}
+	attached, err := c.convertLocked(b, batch)
+	if !attached {
+		c.Error(gst.ResourceFailed, "msgconv: DeepStream gives no user meta for a message: no memory.", "")
+		return gst.FlowError
+	}
+	switch {
+	case err != nil:
+		c.warnBatch("a batch of frames is given up: its metadata is broken: " + err.Error())
+	case n.reader.Broken():
+		c.warnBatch("the metadata of a batch has a list that runs in a circle, or is beyond all measure; it was cut")
+	}
+	return gst.FlowOK
+}
+
+func (n *batchReader) fits(batch uintptr) (err error) {
+	if broken := nvdsmeta.Guard(func() { err = n.sdk.Layout.Fits(batch) }); broken != nil {
+		return broken
+	}
+	return err
+}
+
+// convertLocked keeps the batch's lock from the first look to the last payload:
+// what is read are views, and other branches behind a tee have the same batch.
+func (c *converter) convertLocked(b gst.Buffer, batch uintptr) (attached bool, err error) {
+	n := &c.nvds
+	nvdssdk.Lock(batch)
+	defer nvdssdk.Unlock(batch)
+	n.writer.Reset()
+	c.buffer = b
+	err = nvdsmeta.Guard(func() { n.reader.Frames(batch, n.each) })
+	c.buffer, n.frame = gst.Buffer{}, nvdsmeta.Frame{}
+	return n.writer.Attach(n.sdk, batch), err
+}
+
+// convertFrame converts one frame of c.buffer's batch.
+func (c *converter) convertFrame(frame nvdsmeta.Frame) bool {
+	if c.cur.newAPI {
+		if !payload.Due(frame.Num(), c.cur.frameInterval) {
+			return true
+		}
+		if frame.Audio && c.cur.payloadType == typeDeepstream {
+			return true // the full schema describes objects in a picture
+		}
+	}
+	n, f := &c.nvds, &c.frame
+	f.Reset()
+	n.reader.Head(frame, f)
+	if c.cur.sensorID != "" {
+		f.SensorID = c.cur.sensorID
+	}
+	if c.cur.newAPI {
+		if f.Time.UnixNano() == 0 {
+			f.Time = time.Now()
+		}
+		n.reader.Objects(frame, f)
+		for i := range f.Objects {
+			o := &f.Objects[i]
+			o.Label = c.labels.name(o.Label, o.ClassID, true)
+		}
+	} else {
+		n.reader.Events(frame, c.cur.compID, f)
+	}
+	if c.selection.Apply(f) {
+		n.frame = frame
+		c.encode(c.buffer)
+	}
+	return true
+}
+
+// warnBatch posts a warning, at most once a second.
+func (c *converter) warnBatch(text string) {
+	if now := time.Now(); now.Sub(c.nvds.warned) >= time.Second {
+		c.nvds.warned = now
+		c.Warning(gst.StreamFormat, "msgconv: "+text+".", "")
+	}
+}
