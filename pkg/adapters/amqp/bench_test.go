@@ -65,7 +65,7 @@ func BenchmarkPublish(b *testing.B) {
 		n, err := c.Publish(&batch, max(0, batch.Len()-(b.N-sent)))
 		must(b, err)
 		if sent += n; n == 0 {
-			time.Sleep(100 * time.Microsecond)
+			time.Sleep(time.Millisecond)
 		}
 	}
 	must(b, c.Flush(b.Context()))
