@@ -2,7 +2,7 @@
 """The AMQP adapter beside the confirm loop of the Go library, on a RabbitMQ of its own."""
 import gobench
 
-SUMMARY = "the AMQP adapter beside its library's own confirm loop: messages/s, CPU per message (1 kB, persistent, all confirmed)"
+SUMMARY = "the AMQP adapter beside its library's own confirm loop: messages/s, CPU per message (1 kB, in memory, all confirmed)"
 RUNS = 3
 
 
