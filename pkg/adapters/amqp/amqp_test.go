@@ -335,7 +335,7 @@ func TestKill(t *testing.T) {
 	adaptertest.Wait(t, "some results", func() bool { n, _ := r.Results(); return n > 100 })
 	s.Kill(t)
 	adaptertest.Send(t, c, batchOf(3001, "killed", 1000))
-	s.Start(t)
+	s.Process.Start(t)
 	waitResults(t, r, 4000)
 	seen := map[string]bool{}
 	for _, m := range s.Consume(t, "killed", 4000) {

@@ -14,7 +14,6 @@ import (
 
 	rabbit "github.com/rabbitmq/amqp091-go"
 
-	"github.com/gst-edgewire/gst-edgewire/internal/nearest"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/settings"
 )
@@ -224,7 +223,7 @@ func (s *set) loadServers() error {
 }
 
 func (s *set) loadUser() error {
-	mechanism, err := choice(s.group, "auth-mechanism", "PLAIN", "EXTERNAL")
+	mechanism, err := s.group.Choice("auth-mechanism", "PLAIN", "EXTERNAL")
 	if err != nil {
 		return err
 	}
@@ -276,10 +275,10 @@ func (s *set) loadRest() (err error) {
 	flag(&s.persistent, "persistent")
 	flag(&s.durable, "durable")
 	if err == nil && g.Has("exchange-type") {
-		s.kind, err = choice(g, "exchange-type", "topic", "direct", "fanout", "headers")
+		s.kind, err = g.Choice("exchange-type", "topic", "direct", "fanout", "headers")
 	}
 	if err == nil && g.Has("queue-type") {
-		s.queueType, err = choice(g, "queue-type", "classic", "quorum")
+		s.queueType, err = g.Choice("queue-type", "classic", "quorum")
 	}
 	if err != nil {
 		return err
@@ -291,21 +290,4 @@ func (s *set) loadRest() (err error) {
 	s.frame = int(frame)
 	s.heartbeat, err = g.Duration("amqp-heartbeat", time.Second, defaultHeartbeat, 0, time.Hour)
 	return err
-}
-
-func choice(g *settings.Group, key string, values ...string) (string, error) {
-	v, err := g.Text(key, values[0])
-	if err != nil {
-		return "", err
-	}
-	for _, x := range values {
-		if strings.EqualFold(v, x) {
-			return x, nil
-		}
-	}
-	remedy := "write " + strings.Join(values, ", ")
-	if n, ok := nearest.Of(v, values); ok {
-		remedy = "did you mean " + n + "? " + remedy
-	}
-	return "", g.Errorf(key, remedy, "%q is no %s", v, key)
 }

@@ -21,7 +21,7 @@ type conn struct {
 	set   *set
 	gate  *outbox.Gate
 	box   *outbox.Box
-	parts parts
+	parts outbox.Parts
 	stop  chan struct{}
 	once  sync.Once
 	wg    sync.WaitGroup
@@ -31,7 +31,6 @@ type conn struct {
 	maxBody atomic.Int64 // what the server takes, as far as is known; 0 means anything
 	mu      sync.Mutex
 	denied  map[string]time.Time // topics that the server has refused this user, until then
-	refused []adapters.Result    // Publish alone
 
 	publisher  publisher
 	subscriber subscriber
@@ -53,7 +52,7 @@ func start(cfg adapters.Config, set *set, sink adapters.Sink) *conn {
 	if cfg.ReceiveOnly {
 		c.subscriber.start()
 	} else {
-		c.parts.tell(partPublisher, adapters.Connecting, "", 0, 0)
+		c.parts.Set(outbox.Publishing, adapters.Connecting, "", 0, 0)
 		safe.Go(&c.wg, "publishing to "+set.where(), c.panicked, c.publisher.run)
 	}
 	return c
@@ -73,29 +72,7 @@ func (c *conn) Publish(b *adapters.Batch, from int) (int, error) {
 	if err := c.parts.Err(); err != nil {
 		return 0, err
 	}
-	at := from
-	for at < b.Len() {
-		end := at
-		var err error
-		for ; end < b.Len() && err == nil; end++ {
-			m := b.At(end)
-			err = c.check(&m)
-		}
-		if err != nil {
-			end--
-		}
-		n := c.box.Put(b, at, end)
-		at += n
-		if at < end {
-			break
-		}
-		if err != nil {
-			c.refused = append(c.refused[:0], adapters.Result{Seq: b.Records[at].Seq, Err: err})
-			c.gate.Done(c.refused)
-			at++
-		}
-	}
-	return at - from, nil
+	return c.box.PutChecked(b, from, c.check), nil
 }
 
 // check gives the error of a message that is refused without asking the server.
@@ -139,71 +116,8 @@ func (c *conn) Close() error {
 	c.once.Do(func() {
 		c.subscriber.close()
 		close(c.stop)
-		done := make(chan struct{})
-		safe.Go(nil, "end of "+c.set.where(), nil, func() {
-			c.wg.Wait()
-			close(done)
-		})
-		timer := time.NewTimer(unitPatience)
-		defer timer.Stop()
-		select {
-		case <-done:
-		case <-timer.C:
-		}
+		outbox.Join(&c.wg, c.set.where(), unitPatience)
 		c.gate.Shut()
 	})
 	return nil
-}
-
-// sleep waits, and reports whether the conn goes on.
-func (c *conn) sleep(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-c.stop:
-		return false
-	case <-timer.C:
-		return true
-	}
-}
-
-// parts makes one state of those of the two connections.
-type parts struct {
-	*outbox.Reporter
-	mu   sync.Mutex
-	part [2]*partState
-}
-
-type partState struct {
-	state   adapters.State
-	reason  string
-	attempt int
-	next    time.Duration
-}
-
-const (
-	partPublisher = iota
-	partSubscriber
-)
-
-// tell sets the state of one part, and tells that of the whole: the worst.
-func (p *parts) tell(which int, s adapters.State, reason string, attempt int, next time.Duration) {
-	p.set(which, &partState{s, reason, attempt, next})
-}
-
-// forget takes a part out.
-func (p *parts) forget(which int) { p.set(which, nil) }
-
-func (p *parts) set(which int, s *partState) {
-	p.mu.Lock()
-	defer p.mu.Unlock() // also while telling, so that the order is right; the Sink does not call us
-	p.part[which] = s
-	worst := &partState{state: adapters.Connected}
-	for _, q := range p.part {
-		if q != nil && (q.state == adapters.Disconnected && worst.state != adapters.Disconnected ||
-			q.state == adapters.Connecting && worst.state == adapters.Connected) {
-			worst = q
-		}
-	}
-	p.Tell(worst.state, worst.reason, worst.attempt, worst.next)
 }

@@ -57,7 +57,7 @@ func (s *subscriber) start() {
 		return
 	}
 	s.started = true
-	s.c.parts.tell(partSubscriber, adapters.Connecting, "", 0, 0)
+	s.c.parts.Set(outbox.Receiving, adapters.Connecting, "", 0, 0)
 	safe.Go(&s.c.wg, "receiving from "+s.c.set.where(), s.c.panicked, s.run)
 }
 
@@ -110,7 +110,7 @@ func (c *conn) Subscribe(cfg adapters.SubscribeConfig, r adapters.Receiver) erro
 	if sub != nil {
 		s.start()
 	}
-	token(s.changed)
+	outbox.Token(s.changed)
 	return nil
 }
 
@@ -190,7 +190,7 @@ func (s *subscriber) run() {
 		sub := s.wanted
 		s.mu.Unlock()
 		if sub == nil && !s.c.cfg.ReceiveOnly {
-			s.c.parts.forget(partSubscriber)
+			s.c.parts.Forget(outbox.Receiving)
 			select {
 			case <-s.c.stop:
 				return
@@ -208,8 +208,8 @@ func (s *subscriber) run() {
 			continue // something else is wanted
 		}
 		attempt, pause := s.backoff.Next()
-		s.c.parts.tell(partSubscriber, adapters.Disconnected, s.c.set.reason(err), attempt, pause)
-		if !s.c.sleep(pause) {
+		s.c.parts.Set(outbox.Receiving, adapters.Disconnected, s.c.set.reason(err), attempt, pause)
+		if !outbox.Sleep(pause, s.c.stop) {
 			return
 		}
 	}
@@ -231,7 +231,7 @@ func (s *subscriber) serve(sub *subscription) error {
 		}
 	}
 	s.backoff.Reset()
-	s.c.parts.tell(partSubscriber, adapters.Connected, "", 0, 0)
+	s.c.parts.Set(outbox.Receiving, adapters.Connected, "", 0, 0)
 	for {
 		select {
 		case <-s.c.stop:

@@ -54,7 +54,7 @@ func (p *publisher) prepare(c *conn) {
 }
 
 func (p *publisher) tell(s adapters.State, reason string, attempt int, next time.Duration) {
-	p.c.parts.tell(partPublisher, s, reason, attempt, next)
+	p.c.parts.Set(outbox.Publishing, s, reason, attempt, next)
 }
 
 func (p *publisher) run() {
@@ -67,7 +67,7 @@ func (p *publisher) run() {
 		default:
 		}
 		p.tell(adapters.Disconnected, p.c.set.reason(err), attempt, pause)
-		if !p.c.sleep(pause) {
+		if !outbox.Sleep(pause, p.c.stop) {
 			return
 		}
 	}
@@ -267,10 +267,10 @@ func (p *publisher) confirmed(number uint64, multiple, ok bool) {
 		p.c.box.Answer(session, &p.answers, number, nil)
 	case multiple:
 		p.c.box.HoldTo(session, number)
-		token(p.nacked)
+		outbox.Token(p.nacked)
 	default:
 		p.c.box.Hold(session, number)
-		token(p.nacked)
+		outbox.Token(p.nacked)
 	}
 }
 
@@ -306,7 +306,7 @@ func (p *publisher) unroutable(r *returned) {
 // settled passes on what came at once.
 func (p *publisher) settled() {
 	p.c.box.Tell(&p.answers)
-	token(p.moved)
+	outbox.Token(p.moved)
 }
 
 var (

@@ -129,8 +129,11 @@ func (s *testServer) port() string {
 func (s *testServer) ConfigPath(t *testing.T) string {
 	return config(t, "exchange="+testExchange+"\n")
 }
-func (s *testServer) Start(t *testing.T)   { s.Process.Start(t) }
-func (s *testServer) Stop(t *testing.T)    { s.Process.Stop(t) }
+
+// Start and Stop leave Erlang running, which is quicker; TestKill does not.
+func (s *testServer) Start(t *testing.T) { s.ctl(t, "start_app") }
+func (s *testServer) Stop(t *testing.T)  { s.ctl(t, "stop_app") }
+
 func (s *testServer) UnknownTopic() string { return "no.where" }
 func (s *testServer) TooLarge() int        { return maxMessage + 1 }
 func (s *testServer) Malformed() []string {

@@ -73,13 +73,6 @@ func newWire(c net.Conn, l listener) *wire {
 	return w
 }
 
-func token(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
 // Write takes what the library sends. Its frames come in pieces; ours must not get between them.
 func (w *wire) Write(p []byte) (int, error) {
 	w.mu.Lock()
@@ -91,7 +84,7 @@ func (w *wire) Write(p []byte) (int, error) {
 	if !w.greeted { // "AMQP" and the version, no frame
 		w.greeted = true
 		w.out = append(w.out, p...)
-		token(w.wake)
+		outbox.Token(w.wake)
 		return n, nil
 	}
 	w.part = append(w.part, p...)
@@ -106,7 +99,7 @@ func (w *wire) Write(p []byte) (int, error) {
 		w.out = append(w.out, w.part[:size]...)
 		w.part = w.part[size:]
 	}
-	token(w.wake)
+	outbox.Token(w.wake)
 	return n, nil
 }
 
@@ -129,7 +122,7 @@ func (w *wire) publish(e *encoder, messages []outbox.Message) bool {
 	for i := range messages {
 		w.out = e.append(w.out, &messages[i])
 	}
-	token(w.wake)
+	outbox.Token(w.wake)
 	return true
 }
 
@@ -157,7 +150,7 @@ func (w *wire) write() {
 			spare = data
 			continue
 		}
-		token(w.room)
+		outbox.Token(w.room)
 		if _, err := w.Conn.Write(data); err != nil {
 			w.fail(err)
 			return

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gst-edgewire/gst-edgewire/internal/nearest"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/settings"
 )
@@ -88,10 +87,10 @@ func load(cfg adapters.Config, log func(adapters.LogEntry)) (*set, error) {
 	if s.topic, err = g.Text("topic", defaultTopic); err != nil {
 		return nil, err
 	}
-	if s.format, err = choice(g, "format", formatPayload, formatEnvelope, formatFramed); err != nil {
+	if s.format, err = g.Choice("format", formatPayload, formatEnvelope, formatFramed); err != nil {
 		return nil, err
 	}
-	if s.sync, err = choice(g, "sync", syncNone, syncInterval, syncBatch); err != nil {
+	if s.sync, err = g.Choice("sync", syncNone, syncInterval, syncBatch); err != nil {
 		return nil, err
 	}
 	if s.size, err = g.Int("rotate-size", 0, 0, 1<<50); err != nil {
@@ -109,23 +108,6 @@ func load(cfg adapters.Config, log func(adapters.LogEntry)) (*set, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-func choice(g *settings.Group, key string, values ...string) (string, error) {
-	v, err := g.Text(key, values[0])
-	if err != nil {
-		return "", err
-	}
-	for _, x := range values {
-		if v == x {
-			return v, nil
-		}
-	}
-	remedy := "write " + strings.Join(values, ", ")
-	if n, ok := nearest.Of(v, values); ok {
-		remedy = "did you mean " + n + "? " + remedy
-	}
-	return "", g.Errorf(key, remedy, "%q is no %s", v, key)
 }
 
 func (s *set) setPath(path string) error {

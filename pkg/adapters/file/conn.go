@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/outbox"
 
@@ -61,17 +60,7 @@ func (c *conn) Flush(ctx context.Context) error { return c.box.Flush(ctx, c.repo
 func (c *conn) Close() error {
 	c.once.Do(func() {
 		close(c.stop)
-		done := make(chan struct{})
-		safe.Go(nil, "end of "+c.set.path, nil, func() {
-			c.wg.Wait()
-			close(done)
-		})
-		timer := time.NewTimer(closePatience)
-		defer timer.Stop()
-		select {
-		case <-done:
-		case <-timer.C:
-		}
+		outbox.Join(&c.wg, c.set.path, closePatience)
 		c.gate.Shut()
 	})
 	return nil
@@ -83,18 +72,6 @@ func (c *conn) stopped() bool {
 		return true
 	default:
 		return false
-	}
-}
-
-// sleep waits, and reports whether the conn goes on.
-func (c *conn) sleep(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-c.stop:
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 
@@ -117,7 +94,7 @@ func (c *conn) run() {
 			ready = false
 			attempt, pause := c.backoff.Next()
 			c.report.Tell(adapters.Disconnected, reason(err), attempt, pause)
-			if !c.sleep(pause) {
+			if !outbox.Sleep(pause, c.stop) {
 				return
 			}
 			c.session = c.box.Rewind(1)

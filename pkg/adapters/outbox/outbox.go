@@ -29,6 +29,7 @@ type Box struct {
 	maxMessages int
 	maxBytes    int64
 	wake        chan struct{}
+	refused     []adapters.Result // PutChecked alone
 
 	mu      sync.Mutex
 	ring    []entry // a power of two; what is at position p lies at p modulo its length
@@ -106,6 +107,46 @@ func (b *Box) Put(batch *adapters.Batch, from, to int) int {
 	return n
 }
 
+// PutChecked is Put for all that follows from, but for what check has an error for: that is refused with it at
+// once. Publish calls it.
+func (b *Box) PutChecked(batch *adapters.Batch, from int, check func(*adapters.Message) error) (n int) {
+	at := from
+	for at < batch.Len() {
+		room := b.room() // no use in looking at more than that: a full box is asked often
+		if room <= 0 {
+			break
+		}
+		end := at
+		var err error
+		for ; end < min(batch.Len(), at+room); end++ {
+			m := batch.At(end)
+			if err = check(&m); err != nil {
+				break
+			}
+		}
+		at += b.Put(batch, at, end)
+		if at < end {
+			break
+		}
+		if err != nil {
+			b.refused = append(b.refused[:0], adapters.Result{Seq: batch.Records[at].Seq, Err: err})
+			b.sink.Done(b.refused)
+			at++
+		}
+	}
+	return at - from
+}
+
+// room is for how many messages there is room, as far as their number goes.
+func (b *Box) room() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.bytes >= b.maxBytes {
+		return 0
+	}
+	return b.maxMessages - int(b.tail-b.head)
+}
+
 func size(m *adapters.Message) int64 {
 	return int64(len(m.Topic) + len(m.Key) + len(m.Payload) + len(m.Headers))
 }
@@ -120,12 +161,7 @@ func (b *Box) grow() {
 	b.ring = ring
 }
 
-func (b *Box) signal() {
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
-}
+func (b *Box) signal() { Token(b.wake) }
 
 // Take appends up to max messages that were not sent to dst, and counts them as sent in this session.
 func (b *Box) Take(session, max int, dst []Message) []Message {

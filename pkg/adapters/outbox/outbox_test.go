@@ -107,6 +107,38 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestChecked: what is refused has its Result at once and takes no room; nothing is looked at without room.
+func TestChecked(t *testing.T) {
+	r := adaptertest.NewRecorder()
+	b := New(r, 10)
+	session := b.Rewind(1)
+	bad, looked := errors.New("bad"), 0
+	check := func(m *adapters.Message) error {
+		looked++
+		if m.Seq%3 == 0 {
+			return bad
+		}
+		return nil
+	}
+	var batch adapters.Batch
+	for i := range uint64(30) {
+		batch.Append(i+1, 0, "t", nil, []byte("x"))
+	}
+	n := b.PutChecked(&batch, 0, check)
+	if all, failed := r.Results(); n != 14 || all != failed || failed != 4 || looked > 16 {
+		t.Errorf("took %d, %d refused, %d looked at", n, failed, looked)
+	}
+	looked = 0
+	if n := b.PutChecked(&batch, n, check); n != 0 || looked != 0 {
+		t.Errorf("took %d, %d looked at", n, looked)
+	}
+	for _, m := range b.Take(session, 100, nil) {
+		if m.Seq%3 == 0 {
+			t.Errorf("message %d was refused", m.Seq)
+		}
+	}
+}
+
 // TestFind looks among what was sent only.
 func TestFind(t *testing.T) {
 	b := New(adaptertest.NewRecorder(), 0)

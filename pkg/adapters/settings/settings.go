@@ -198,6 +198,24 @@ func (g *Group) Duration(key string, unit, def, lo, hi time.Duration) (time.Dura
 	return time.Duration(n) * unit, err
 }
 
+// Choice is the value of key, one of values in any case, or the first of them.
+func (g *Group) Choice(key string, values ...string) (string, error) {
+	v, err := g.Text(key, values[0])
+	if err != nil {
+		return "", err
+	}
+	for _, x := range values {
+		if strings.EqualFold(v, x) {
+			return x, nil
+		}
+	}
+	remedy := "write " + strings.Join(values, ", ")
+	if n, ok := nearest.Of(v, values); ok {
+		remedy = "did you mean " + n + "? " + remedy
+	}
+	return "", g.Errorf(key, remedy, "%q is no %s", v, key)
+}
+
 // Errorf makes an error that points at key, with what to do about it.
 func (g *Group) Errorf(key, remedy, format string, args ...any) error {
 	if e, ok := g.get(key); ok {

@@ -11,6 +11,7 @@ import (
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/file"
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/kafka"
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/mqtt"
+	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/nats"
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/nvds"
 	_ "github.com/gst-edgewire/gst-edgewire/pkg/adapters/redis"
 )
