@@ -7,6 +7,7 @@ package msgconv
 
 import (
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,6 +71,7 @@ type converter struct {
 	skipped       *uint64 // C memory: frames since the element was made that were not worth a look
 	width, height int
 	jsonMode      bool
+	lidar         bool         // DeepStream's ds3d, whose data maps are not read
 	pending       []gst.Buffer // Generate mode: payloads that wait to be pushed
 	next          int          // of pending, to be pushed
 	writer        payloadmeta.Writer
@@ -189,6 +191,10 @@ func register(p gst.Plugin, factory string, class *gst.Class) error {
 func (c *converter) SetCaps(in, out gst.Caps) bool {
 	c.width, _ = in.Int("width")
 	c.height, _ = in.Int("height")
+	c.lidar = !in.IsAny() && strings.Contains(in.Name(0), "ds3d")
+	if c.lidar {
+		c.Warning(gst.StreamWrongType, "msgconv: the stream is "+in.Name(0)+": lidar data is not converted by this version. It passes without messages.", "")
+	}
 	c.jsonMode = isPayloadCaps(out) && !isPayloadCaps(in)
 	c.SetGenerate(c.jsonMode)
 	log.Log(gst.LevelDebug, c.Element, "caps %s, %s", in, map[bool]string{true: "messages as buffers", false: "messages as metas"}[c.jsonMode])
@@ -225,6 +231,9 @@ func (c *converter) TransformCaps(from gst.PadDirection, caps gst.Caps) gst.Caps
 
 // TransformIP attaches the frame's messages to its buffer.
 func (c *converter) TransformIP(b gst.Buffer) gst.FlowReturn {
+	if c.lidar {
+		return gst.FlowOK
+	}
 	if batch := c.roi.collect(b, c.due()); batch != 0 {
 		return c.convertBatch(b, batch)
 	}
