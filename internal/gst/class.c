@@ -46,6 +46,16 @@ void ew_set_keep_shared(gpointer object, gpointer keep) {
   tail_of(ew_class_of(object), object)->keep_shared = (gboolean(*)(GstBuffer *))keep;
 }
 
+guint64 *ew_set_skip(gpointer object, gpointer skip) {
+  EwTail *tail = tail_of(ew_class_of(object), object);
+  tail->skip = (gboolean(*)(GstBuffer *))skip;
+  return &tail->skipped;
+}
+
+void ew_set_skips(gpointer object, gboolean on) {
+  g_atomic_int_set(&tail_of(ew_class_of(object), object)->skips, on);
+}
+
 static void instance_init(GTypeInstance *instance, gpointer g_class) {
   (void)g_class;
   EwClass *c = ew_class_of(instance);
@@ -126,6 +136,11 @@ static gboolean bt_set_caps(GstBaseTransform *t, GstCaps *in, GstCaps *out) {
   return ewGoSetCaps(((EwBaseTransform *)t)->tail.handle, in, out);
 }
 static GstFlowReturn bt_transform_ip(GstBaseTransform *t, GstBuffer *b) {
+  EwTail *tail = &((EwBaseTransform *)t)->tail;
+  if (g_atomic_int_get(&tail->skips) && tail->skip(b)) { // not worth the way into Go
+    tail->skipped++;
+    return GST_FLOW_OK;
+  }
   return ewGoTransformIP(((EwBaseTransform *)t)->tail.handle, b);
 }
 static GstCaps *bt_transform_caps(GstBaseTransform *t, GstPadDirection d, GstCaps *caps, GstCaps *filter) {

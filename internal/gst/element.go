@@ -187,6 +187,17 @@ func (e *Element) SetKeepShared(keep unsafe.Pointer) {
 	C.ew_set_keep_shared(e.ptr(), C.gpointer(keep))
 }
 
+// SetSkip (BaseTransform, TransformIP) takes a C function, gboolean
+// (*)(GstBuffer *), that says of a buffer that there is nothing in it for
+// TransformIP; it is asked while SetSkips is on. The answer counts the buffers
+// that TransformIP did not see, for TransformIP to read.
+func (e *Element) SetSkip(skip unsafe.Pointer) (count *uint64) {
+	return (*uint64)(unsafe.Pointer(C.ew_set_skip(e.ptr(), C.gpointer(skip))))
+}
+
+// SetSkips switches SetSkip's function on or off.
+func (e *Element) SetSkips(on bool) { C.ew_set_skips(e.ptr(), gbool(on)) }
+
 // ReconfigureSrc (BaseTransform) asks for the output caps to be negotiated again.
 func (e *Element) ReconfigureSrc() {
 	C.gst_base_transform_reconfigure_src((*C.GstBaseTransform)(e.ptr()))

@@ -23,6 +23,9 @@ typedef struct {
   gint generate; // BaseTransform: submit_input_buffer/generate_output go to Go
   gboolean broken; // the Go instance could not be made
   gboolean (*keep_shared)(GstBuffer *); // BaseTransform: true for a buffer that may stay shared; or NULL
+  gboolean (*skip)(GstBuffer *); // BaseTransform: true for a buffer that transform_ip need not see; or NULL
+  gint skips; // whether skip is asked
+  guint64 skipped; // of the streaming thread
 } EwTail;
 
 typedef struct { GstElement parent; EwTail tail; } EwElement;
@@ -97,6 +100,8 @@ EwClass *ew_class_of(gpointer object);
 EwHandle ew_handle_of(gpointer object);
 void ew_set_generate(gpointer object, gboolean on);
 void ew_set_keep_shared(gpointer object, gpointer keep);
+guint64 *ew_set_skip(gpointer object, gpointer skip);
+void ew_set_skips(gpointer object, gboolean on);
 
 // Faults: see fault.c.
 void ew_fault_remember(guintptr from, guintptr to);

@@ -3,6 +3,7 @@
 package payload
 
 import (
+	"math"
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -42,7 +43,17 @@ func (m *infoMap) written(key string, from int) {
 	m.add(infoEntry{key: key, from: from, to: len(m.scratch)})
 }
 
+// unseen is the info map of an event without attributes and tracking: the entry visibility, 0.
+var unseen = string(new(Encoder).appendMap(nil, &event.Event{}))
+
 func (e *Encoder) appendInfo(b []byte, ev *event.Event) []byte {
+	if ev.Ext.Kind == event.ExtNone && !ev.Has3D && math.Float32bits(ev.Visibility) == 0 {
+		return append(b, unseen...)
+	}
+	return e.appendMap(b, ev)
+}
+
+func (e *Encoder) appendMap(b []byte, ev *event.Event) []byte {
 	m := &e.info
 	m.reset()
 	if kind := classOf(ev).kind; kind == ev.Ext.Kind {

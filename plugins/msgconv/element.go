@@ -8,6 +8,7 @@ package msgconv
 import (
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,9 +69,11 @@ type converter struct {
 	roi           roiReader
 	nvds          batchReader
 	debug         *debugWriter
-	count         uint64 // frames since Start
+	count         uint64  // frames since Start, without those in skipped
+	skipped       *uint64 // C memory: frames since the element was made that were not worth a look
 	width, height int
 	jsonMode      bool
+	lidar         bool         // DeepStream's ds3d, whose data maps are not read
 	pending       []gst.Buffer // Generate mode: payloads that wait to be pushed
 	next          int          // of pending, to be pushed
 	writer        payloadmeta.Writer
@@ -103,6 +106,7 @@ func class(name string, types *gst.EnumType) *gst.Class {
 			e.SetInPlace()
 			e.SetKeepShared(nvdssdk.KeepShared())
 			c := &converter{Element: e, set: settings{frameInterval: 30}}
+			c.skipped = e.SetSkip(noRegions())
 			c.emit = c.take
 			c.nvds.each = c.convertFrame
 			return c
@@ -189,6 +193,10 @@ func register(p gst.Plugin, factory string, class *gst.Class) error {
 func (c *converter) SetCaps(in, out gst.Caps) bool {
 	c.width, _ = in.Int("width")
 	c.height, _ = in.Int("height")
+	c.lidar = !in.IsAny() && strings.Contains(in.Name(0), "ds3d")
+	if c.lidar {
+		c.Warning(gst.StreamWrongType, "msgconv: the stream is "+in.Name(0)+": lidar data is not converted by this version. It passes without messages.", "")
+	}
 	c.jsonMode = isPayloadCaps(out) && !isPayloadCaps(in)
 	c.SetGenerate(c.jsonMode)
 	if !c.jsonMode {
@@ -228,7 +236,10 @@ func (c *converter) TransformCaps(from gst.PadDirection, caps gst.Caps) gst.Caps
 
 // TransformIP attaches the frame's messages to its buffer.
 func (c *converter) TransformIP(b gst.Buffer) gst.FlowReturn {
-	if batch := c.roi.collect(b); batch != 0 {
+	if c.lidar {
+		return gst.FlowOK
+	}
+	if batch := c.roi.collect(b, c.due()); batch != 0 {
 		return c.convertBatch(b, batch)
 	}
 	if !c.convert(b) {
@@ -247,7 +258,7 @@ func (c *converter) TransformIP(b gst.Buffer) gst.FlowReturn {
 func (c *converter) SubmitInput(b gst.Buffer) gst.FlowReturn {
 	defer b.Unref()
 	c.dropPending()
-	if batch := c.roi.collect(b); batch != 0 {
+	if batch := c.roi.collect(b, c.due()); batch != 0 {
 		if flow := c.convertBatch(b, batch); flow != gst.FlowOK {
 			return flow
 		}
@@ -320,14 +331,15 @@ func (c *converter) dropPending() {
 // convert fills c.frame from what collect has found on the buffer. It reports whether there may be a message to make.
 func (c *converter) convert(b gst.Buffer) bool {
 	c.refresh()
-	f := &c.frame
-	f.Reset()
-	f.Num = c.count
+	num, due := c.count+*c.skipped, c.due()
 	c.count++
-	c.roi.read(f, c.labels)
-	if !c.cur.newAPI && len(f.Objects) == 0 && !c.cur.dummy {
+	if !due || !c.cur.newAPI && c.roi.empty() && !c.cur.dummy {
 		return false // most frames of most cameras
 	}
+	f := &c.frame
+	f.Reset()
+	f.Num = num
+	c.roi.read(f, c.labels)
 	f.Source = int(c.cur.sourceID)
 	f.SensorID = c.cur.sensorID
 	f.SourceWidth, f.SourceHeight = c.width, c.height
@@ -360,6 +372,11 @@ func (c *converter) encode(b gst.Buffer) {
 	if err != nil {
 		c.Warning(gst.StreamEncode, "msgconv: frame "+itoa(c.frame.Num)+" gives no message: "+err.Error(), "")
 	}
+}
+
+// due reports whether the next frame that is not DeepStream's will be converted.
+func (c *converter) due() bool {
+	return !c.cur.newAPI || payload.Due(c.count+*c.skipped, c.cur.frameInterval)
 }
 
 // refresh takes over properties that may change while the stream plays.

@@ -170,7 +170,8 @@ static void add_roi(EwRoiList *list, const GstVideoRegionOfInterestMeta *m) {
       .x = m->x, .y = m->y, .w = m->w, .h = m->h, .id = m->id, .n_params = n};
 }
 
-void ew_roi_collect(gpointer buffer, EwRoiList *list) {
+// Without regions, only DeepStream's batch is looked for.
+void ew_roi_collect(gpointer buffer, EwRoiList *list, gboolean regions) {
   const GType roi = GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE, timestamp = GST_REFERENCE_TIMESTAMP_META_API_TYPE;
   gpointer state = NULL;
   GstMeta *meta;
@@ -178,11 +179,28 @@ void ew_roi_collect(gpointer buffer, EwRoiList *list) {
   list->unix_ns = 0;
   list->nvds = NULL;
   while ((meta = gst_buffer_iterate_meta(buffer, &state)) != NULL) {
-    if (meta->info->api == roi)
-      add_roi(list, (GstVideoRegionOfInterestMeta *)meta);
-    else if (meta->info->api == timestamp && list->unix_ns == 0)
+    if (meta->info->api == roi) {
+      if (regions)
+        add_roi(list, (GstVideoRegionOfInterestMeta *)meta);
+    } else if (meta->info->api == timestamp && list->unix_ns == 0)
       list->unix_ns = reference_time((GstReferenceTimestampMeta *)meta);
     else if ((list->nvds = ew_nvds_batch_of(meta, &list->cache)) != NULL)
       break;
   }
+}
+
+// True for a buffer without regions and without a batch of DeepStream's.
+gboolean ew_roi_none(GstBuffer *buffer) {
+  static EwNvdsCache cache; // words that all threads would fill alike
+  const GType roi = GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE;
+  gpointer state = NULL;
+  GstMeta *meta;
+  while ((meta = gst_buffer_iterate_meta(buffer, &state)) != NULL) {
+    EwNvdsCache mine = {__atomic_load_n(&cache.yes, __ATOMIC_RELAXED), __atomic_load_n(&cache.no, __ATOMIC_RELAXED)};
+    if (meta->info->api == roi || ew_nvds_batch_of(meta, &mine) != NULL)
+      return FALSE;
+    __atomic_store_n(&cache.yes, mine.yes, __ATOMIC_RELAXED);
+    __atomic_store_n(&cache.no, mine.no, __ATOMIC_RELAXED);
+  }
+  return TRUE;
 }

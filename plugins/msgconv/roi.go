@@ -32,14 +32,25 @@ type roiReader struct {
 }
 
 // collect looks at the buffer's metas. It gives the address of DeepStream's
-// batch if there is one, which counts alone then.
-func (r *roiReader) collect(b gst.Buffer) (batch uintptr) {
+// batch if there is one, which counts alone then. The regions are left out if
+// nobody wants them.
+func (r *roiReader) collect(b gst.Buffer, regions bool) (batch uintptr) {
 	if r.list == nil {
 		r.list = C.ew_roi_list_new()
 	}
-	C.ew_roi_collect(C.gpointer(b.Pointer()), r.list)
+	want := C.gboolean(C.FALSE)
+	if regions {
+		want = C.TRUE
+	}
+	C.ew_roi_collect(C.gpointer(b.Pointer()), r.list, want)
 	return uintptr(r.list.nvds)
 }
+
+// noRegions is the C function that tells a buffer without anything to convert.
+func noRegions() unsafe.Pointer { return unsafe.Pointer(C.ew_roi_none) }
+
+// empty reports whether collect has found no region.
+func (r *roiReader) empty() bool { return r.list.n_rois == 0 }
 
 // read appends the regions that collect has found to f, and sets its time if
 // the buffer has a reference timestamp. The strings in f are views into the

@@ -43,8 +43,9 @@ typedef struct {
   EwNvdsCache cache;
 } EwRoiList;
 
+gboolean ew_roi_none(GstBuffer *buffer);
 EwRoiList *ew_roi_list_new(void);
 void ew_roi_list_free(EwRoiList *list);
-void ew_roi_collect(gpointer buffer, EwRoiList *list);
+void ew_roi_collect(gpointer buffer, EwRoiList *list, gboolean regions);
 
 #endif

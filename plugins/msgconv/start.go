@@ -24,7 +24,8 @@ func (c *converter) Start() bool {
 	c.wanted = nil
 	c.changed.Store(false)
 	c.mu.Unlock()
-	c.count = 0
+	c.count = -*c.skipped // nothing flows yet
+	c.SetSkips(!c.cur.newAPI && !c.cur.dummy)
 	fail := func(code gst.ErrorCode, format string, args ...any) bool {
 		c.Error(code, "msgconv: "+fmt.Sprintf(format, args...), "")
 		return false

@@ -2,12 +2,14 @@
 """What msgconv adds to a buffer, beside identity on the same buffers."""
 from benchlib import LOWER
 
-SUMMARY = "msgconv (full and minimal JSON; 0, 1, 10, 50 objects) beside identity, ns per buffer"
+SUMMARY = "msgconv (full and minimal JSON, protobuf; 0, 1, 10, 50, 200 objects) beside identity, ns per buffer, and what an object costs"
 RUNS = 5
 
 # Objects per buffer: buffers in a run of ours, about a second of work.
-COUNTS = {0: 1_000_000, 1: 300_000, 10: 100_000, 50: 20_000}
-SCHEMAS = {"full": 0, "minimal": 1}
+COUNTS = {0: 1_000_000, 1: 300_000, 10: 100_000, 50: 20_000, 200: 5_000}
+SCHEMAS = {"full": 0, "minimal": 1, "protobuf": 2}
+# CPU µs per object of nvmsgconv and its library, 50 objects a frame: measured once, on another machine of two cores.
+REFERENCE = {"full": 22.9, "minimal": 1.1, "protobuf": 1.38}
 
 
 def run(b):
@@ -26,5 +28,10 @@ def run(b):
             r = b.in_turn(f"{schema}, {objects} objects",
                           ours=side(f"msgconv payload-type={kind}", objects, b.scaled(count)),
                           rival=side("identity", objects, b.scaled(max(count, 500_000))))
+            if objects == 50:
+                added = [(a - c) / objects / 1000 for a, c in zip(r["ours"]["cpu-ns"], r["rival"]["cpu-ns"])]
+                b.figure(f"{schema}-us-per-object", "us", added, [REFERENCE[schema]], LOWER)
+            if objects == 0 and schema == "full":
+                b.figure("empty-frame-ns", "ns", r["ours"]["cpu-ns"], r["rival"]["cpu-ns"], LOWER)
             for key in ("ns", "cpu-ns"):
                 b.figure(f"convert-{schema}-{objects}-{key}-per-buffer", "ns", r["ours"][key], r["rival"][key], LOWER)

@@ -13,7 +13,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 # The pages of the dtls elements are about ours.
 os.environ["EDGEWIRE_PLUGINS"] = os.pathsep.join((
     os.environ.get("EDGEWIRE_PLUGINS", str(HERE.parents[1] / "build" / "plugins")),
-    os.environ.get("EDGEWIRE_DTLS_PLUGINS", str(HERE.parents[1] / "build" / "replace" / "dtls"))))
+    os.environ.get("EDGEWIRE_DTLS_PLUGINS", str(HERE.parents[1] / "build" / "replace" / "dtls")),
+    os.environ.get("EDGEWIRE_DEEPSTREAM_PLUGINS", str(HERE.parents[1] / "build" / "replace" / "deepstream"))))
 
 import ewtest  # noqa: E402
 from ewtest import ROOT, Gst, needs_kafka  # noqa: E402

@@ -15,9 +15,8 @@ import ewtest
 import nvds
 
 HERE = pathlib.Path(__file__).resolve().parent
-# The folder of the fronts under DeepStream's names: installed beside the plugins, or in the build folder.
-FRONTS = next((str(p) for p in (pathlib.Path(ewtest.PLUGINS).parent / "gst-edgewire" / "deepstream",
-                                pathlib.Path(ewtest.PLUGINS).parent / "replace" / "deepstream") if p.is_dir()), "")
+# The folder of the fronts under DeepStream's names.
+FRONTS = os.environ.get("EDGEWIRE_DEEPSTREAM_PLUGINS", str(HERE.parents[1] / "build" / "replace" / "deepstream"))
 
 
 def run(script, *arguments, timeout=120):

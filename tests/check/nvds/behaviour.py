@@ -139,6 +139,25 @@ class Whole(unittest.TestCase):
             self.assertEqual(hash(mine), hash(other))
             self.assertEqual(len(LIBRARY.payloads(mine, 0)), 1)
 
+    def test_two_branches_convert_the_same_batches_at_once(self):
+        with Stream(NEW + "payload-type=1 comp-id=1", element="tee name=t ! queue ! msgconv",
+                    tail=f"appsink name=out sync=false t. ! queue ! msgconv {NEW} payload-type=1 comp-id=2 ! appsink name=other sync=false") as s:
+            for _ in range(200):
+                s.push(car, car)
+            for i in range(200):
+                mine, other = s.pull(), s.p["other"].emit("pull-sample").get_buffer()
+                if i > 0:  # basetransform copies the first, to mark it
+                    self.assertEqual(hash(mine), hash(other))
+                    self.assertEqual(sorted(c for _, c in LIBRARY.payloads(mine, 0)), [1, 2])
+
+    def test_a_restart(self):
+        with Stream(NEW + "payload-type=1") as s:
+            for _ in range(5):
+                s.p.play()
+                s.push(car)
+                self.assertEqual(len(s.texts()[0]), 1)
+                s.p.state(Gst.State.NULL)
+
     def test_a_copy_of_the_buffer_has_payloads_of_its_own(self):
         with Stream(NEW + "payload-type=1") as s:
             s.push(car)
@@ -198,6 +217,13 @@ class Whole(unittest.TestCase):
             with self.subTest(caps=caps), Stream(NEW + "payload-type=1", caps=caps.replace(" ", "")) as s:
                 s.push(car)
                 self.assertEqual(len(s.texts()[0]), 1)
+
+    def test_lidar_passes_and_is_told(self):
+        with Stream(NEW + "payload-type=1", caps="ds3d/datamap") as s:
+            s.push(car)
+            self.assertEqual(s.texts()[0], [])
+            s.p.pump(1, until=lambda: s.p.result.warnings)
+            self.assertIn("ds3d/datamap", s.p.result.text())
 
     def test_many_metas(self):
         def fill(frame):
