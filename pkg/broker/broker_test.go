@@ -123,7 +123,7 @@ func TestHeaders(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	f.Down(false)
-	c = dial(t, f, opts)
+	dial(t, f, opts)
 	adaptertest.Wait(t, "delivery", func() bool { return len(f.Received()) == 10 })
 	for i, m := range f.Received() {
 		if string(m.Headers) != string(headers(i)) || m.Payload[0] != byte(i) {

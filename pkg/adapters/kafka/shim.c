@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include "blocks.h"
+#include "headers.h"
 #include "second.h"
 #include "shim.h"
 
@@ -29,8 +30,7 @@ struct ew_producer {
 	/* Producing: touched by the one goroutine that publishes. */
 	cached_topic topics[CACHED_TOPICS];
 	size_t used, next, last, seen;
-	uint64_t session; /* the one that session_text shows */
-	char session_text[16];
+	ew_session session;
 	ew_blocks blocks; /* also let go of by the goroutine that polls */
 	/* Polling: the topics of failed messages, numbered, since a handle may be gone by then. */
 	char *failed_topics[FAILED_TOPICS];
@@ -159,70 +159,9 @@ static rd_kafka_topic_t *topic_handle(ew_producer *p, const char *name, size_t l
 	return t->rkt;
 }
 
-/* The headers that let a consumer see that nothing is missing; package adapters names them. */
-#define EW_SESSION_HEADER "ew-session"
-#define EW_NUMBER_HEADER "ew-sequence"
-
-static const char *session_text(ew_producer *p, uint64_t session)
-{
-	int i;
-
-	if (p->session != session) {
-		p->session = session;
-		for (i = 15; i >= 0; i--, session >>= 4)
-			p->session_text[i] = "0123456789abcdef"[session & 15];
-	}
-	return p->session_text;
-}
-
-static char *decimal(char *end, uint64_t n)
-{
-	do
-		*--end = (char)('0' + n % 10);
-	while (n /= 10);
-	return end;
-}
-
-/* The user's headers, laid out as package adapters says; what is damaged ends them. */
-static void add_headers(rd_kafka_headers_t *headers, const unsigned char *h, size_t len)
-{
-	while (len >= 6) {
-		size_t name = h[0] | (size_t)h[1] << 8, value;
-		const unsigned char *v = h + 2 + name;
-
-		if (name > len - 6)
-			return;
-		value = v[0] | (size_t)v[1] << 8 | (size_t)v[2] << 16 | (size_t)v[3] << 24;
-		if (value > len - 6 - name)
-			return;
-		rd_kafka_header_add(headers, (const char *)h + 2, (ssize_t)name, v + 4, (ssize_t)value);
-		h = v + 4 + value;
-		len -= 6 + name + value;
-	}
-}
-
-/* The headers of a message; NULL when it has none. */
-static rd_kafka_headers_t *headers_of(ew_producer *p, const char *data, const ew_record *r)
-{
-	char number[20], *text = decimal(number + sizeof number, r->number);
-	rd_kafka_headers_t *headers;
-
-	if (r->session == 0 && r->headers_len == 0)
-		return NULL;
-	headers = rd_kafka_headers_new(r->headers_len ? 8 : 2);
-	if (r->session != 0) {
-		rd_kafka_header_add(headers, EW_SESSION_HEADER, sizeof EW_SESSION_HEADER - 1, session_text(p, r->session),
-			(ssize_t)sizeof p->session_text);
-		rd_kafka_header_add(headers, EW_NUMBER_HEADER, sizeof EW_NUMBER_HEADER - 1, text, (ssize_t)(number + sizeof number - text));
-	}
-	if (r->headers_len)
-		add_headers(headers, (const unsigned char *)data + r->headers, r->headers_len);
-	return headers;
-}
-
 static int produce(ew_producer *p, rd_kafka_topic_t *rkt, const char *data, const ew_record *r)
 {
-	rd_kafka_headers_t *headers = headers_of(p, data, r);
+	rd_kafka_headers_t *headers = ew_headers_of(&p->session, data, r);
 	void *copy = ew_blocks_copy(&p->blocks, data + r->payload, r->payload_len);
 	int err = (int)rd_kafka_producev(p->rk,
 		EW_VTYPE_RKT, rkt,
