@@ -234,6 +234,33 @@ size_t ew_consumer_partitions(ew_consumer *c, const char **topics, int32_t *part
 	return list ? (size_t)list->cnt : 0;
 }
 
+static int holds(const ew_rk_list *list, const ew_rk_message *m)
+{
+	int i;
+
+	for (i = 0; list && i < list->cnt; i++)
+		if (list->elems[i].partition == m->partition && m->rkt &&
+			strcmp(list->elems[i].topic, rd_kafka_topic_name(m->rkt)) == 0)
+			return 1;
+	return 0;
+}
+
+/*
+ * What was taken of these partitions and not shown yet comes again, here or elsewhere, behind what was shown
+ * before it: shown now, it would stand in front of that.
+ */
+static void drop_taken(ew_consumer *c, const ew_rk_list *list)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < c->ntaken; i++)
+		if (holds(list, c->taken[i]))
+			rd_kafka_message_destroy(c->taken[i]);
+		else
+			c->taken[kept++] = c->taken[i];
+	c->ntaken = kept;
+}
+
 int ew_consumer_rebalance(ew_consumer *c)
 {
 	ew_rk_list *list = rd_kafka_event_topic_partition_list(c->rebalance);
@@ -255,10 +282,12 @@ int ew_consumer_rebalance(ew_consumer *c)
 			error = rd_kafka_incremental_assign(c->rk, list);
 		else
 			rd_kafka_assign(c->rk, list);
-	} else if (cooperative) {
-		error = rd_kafka_incremental_unassign(c->rk, list);
 	} else {
-		rd_kafka_assign(c->rk, NULL);
+		drop_taken(c, list);
+		if (cooperative)
+			error = rd_kafka_incremental_unassign(c->rk, list);
+		else
+			rd_kafka_assign(c->rk, NULL);
 	}
 	if (error)
 		rd_kafka_error_destroy(error);

@@ -553,7 +553,7 @@ func (k *consumer) trouble(code int, fatal bool, text string) {
 // topicIn finds the topic that a text of librdkafka is about: the longest of those subscribed to.
 func (k *consumer) topicIn(text string) (found string) {
 	for _, topic := range k.topics {
-		if len(topic) > len(found) && strings.Contains(text, " "+topic+":") || strings.HasPrefix(text, topic+":") {
+		if len(topic) > len(found) && (strings.Contains(text, " "+topic+":") || strings.HasPrefix(text, topic+":")) {
 			found = topic
 		}
 	}
