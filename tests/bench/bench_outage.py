@@ -21,7 +21,7 @@ RUNS = 1
 
 RATE, SIZE, QUEUE = 5000, 1000, 20000
 BEFORE, AFTER = 5, 15  # seconds of load around the outage
-COLOURS = {"queued": "#1b6ca8", "spooled": "#b0562f", "accepted": "#8a8a8a", "acknowledged": "#5b9a3c"}
+COLOURS = {"all": "#8a8a8a", "memory": "#1b6ca8", "spooled": "#b0562f", "accepted": "#8a8a8a", "acknowledged": "#5b9a3c"}
 
 
 def run(b):
@@ -102,7 +102,10 @@ def ceiling(x):
 def picture(rows, stopped, resumed):
     width, height, left, top, gap = 760, 130, 80, 30, 46
     end = rows[-1]["seconds"]
-    panels = (("messages in memory", {"queued": [(r["seconds"], r["queued"]) for r in rows]}),
+    # What is in flight may be on disk as well, until it is acknowledged.
+    panels = (("messages not acknowledged: all, and in memory alone",
+               {"all": [(r["seconds"], r["queued"] + r["in-flight"]) for r in rows],
+                "memory": [(r["seconds"], max(r["queued"] + r["in-flight"] - r["spooled"], 0)) for r in rows]}),
               ("spool on disk (MB)", {"spooled": [(r["seconds"], r["spooled-bytes"] / 1e6) for r in rows]}),
               ("messages per second: accepted, acknowledged",
                {"accepted": rates(rows, "produced"), "acknowledged": rates(rows, "acknowledged")}))
