@@ -42,8 +42,6 @@ void ew_set_generate(gpointer object, gboolean on) {
   g_atomic_int_set(&tail_of(ew_class_of(object), object)->generate, on);
 }
 
-static GstPadProbeReturn ps_ends(GstPad *pad, GstPadProbeInfo *info, gpointer data);
-
 void ew_set_keep_shared(gpointer object, gpointer keep) {
   tail_of(ew_class_of(object), object)->keep_shared = (gboolean(*)(GstBuffer *))keep;
 }
@@ -56,8 +54,6 @@ static void instance_init(GTypeInstance *instance, gpointer g_class) {
   ew_fault_ensure();
   // Go stores the handle before it makes the instance: New may come back here.
   ewGoInit(c->index, instance, &tail->handle, &tail->broken);
-  if (c->parent == EW_PARENT_PUSH_SRC && (c->flags & EW_STREAM_ENDS))
-    gst_pad_add_probe(GST_BASE_SRC_PAD(instance), GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, ps_ends, NULL, NULL);
 }
 
 static void finalize(GObject *object) {
@@ -261,18 +257,6 @@ static GstCaps *ps_get_caps(GstBaseSrc *s, GstCaps *filter) {
   both = gst_caps_intersect_full(filter, caps, GST_CAPS_INTERSECT_FIRST);
   gst_caps_unref(caps);
   return both;
-}
-// The last flow is still that of the last buffer: EOS has not left yet.
-static GstPadProbeReturn ps_ends(GstPad *pad, GstPadProbeInfo *info, gpointer data) {
-  (void)data;
-  if (GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)) == GST_EVENT_EOS) {
-    GstObject *s = gst_pad_get_parent(pad);
-    if (s != NULL) {
-      ewGoStreamEnds(((EwPushSrc *)s)->tail.handle, gst_pad_get_last_flow_return(pad));
-      gst_object_unref(s);
-    }
-  }
-  return GST_PAD_PROBE_OK;
 }
 static gboolean ps_query(GstBaseSrc *s, GstQuery *q) {
   return ewGoQuery(((EwPushSrc *)s)->tail.handle, EW_SIDE_SRC, q);

@@ -56,7 +56,6 @@ enum {
   EW_UNLOCK = 1 << 12,
   EW_CREATE = 1 << 13,
   EW_SRC_CAPS = 1 << 14,
-  EW_STREAM_ENDS = 1 << 15,
 };
 
 // Which of an element's event or query functions is meant.
@@ -121,6 +120,7 @@ void ew_element_message_full(gpointer element, GstMessageType type, GQuark domai
 gboolean ew_post_element_message(gpointer element, GstStructure *structure);
 GstFlowReturn ew_src_flow(gpointer element);
 gboolean ew_src_flushing(gpointer element);
+gboolean ew_src_once_more(gpointer element);
 // gone is told when the message is freed.
 gboolean ew_post_element_message_then(gpointer element, GstStructure *structure, EwHandle gone);
 void ew_notify(gpointer object, const char *name);

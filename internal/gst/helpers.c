@@ -30,6 +30,15 @@ GstFlowReturn ew_src_flow(gpointer element) {
 
 gboolean ew_src_flushing(gpointer element) { return GST_PAD_IS_FLUSHING(GST_BASE_SRC_PAD(GST_BASE_SRC(element))); }
 
+// basesrc counts down before it calls create, and would not call it again.
+gboolean ew_src_once_more(gpointer element) {
+  GstBaseSrc *s = GST_BASE_SRC(element);
+  if (s->num_buffers_left != 0)
+    return FALSE;
+  s->num_buffers_left = 1;
+  return TRUE;
+}
+
 static void message_gone(gpointer data, GstMiniObject *where_it_was) {
   (void)where_it_was;
   ewGoMessageGone((EwHandle)data);

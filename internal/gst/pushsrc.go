@@ -7,19 +7,11 @@ package gst
 */
 import "C"
 
-// What a PushSrc may implement besides.
-type (
-	// SrcCapser tells which caps the source makes (PS), as new caps; the
-	// filter is applied by the layer.
-	SrcCapser interface {
-		SrcCaps() Caps
-	}
-	// EndWatcher is told on the streaming thread that the stream ends (PS),
-	// before the EOS event leaves, and what became of the last buffer.
-	EndWatcher interface {
-		StreamEnds(last FlowReturn)
-	}
-)
+// SrcCapser is a PushSrc that tells which caps it makes, as new caps; the
+// filter is applied by the layer.
+type SrcCapser interface {
+	SrcCaps() Caps
+}
 
 // SrcFlow (PushSrc) is how downstream took the last buffer. A flush makes it
 // FlowOK again.
@@ -29,6 +21,11 @@ func (e *Element) SrcFlow() FlowReturn { return FlowReturn(C.ew_src_flow(e.ptr()
 // Within Unlock(true) it tells a flush or a stop from a pause.
 func (e *Element) SrcFlushing() bool { return C.ew_src_flushing(e.ptr()) != 0 }
 
+// OnceMore (PushSrc) is for a Create that must know what became of the last of
+// num-buffers: if this is it, Create is called once more when downstream has taken
+// it, and must answer FlowEOS then.
+func (e *Element) OnceMore() bool { return C.ew_src_once_more(e.ptr()) != 0 }
+
 //export ewGoSrcCaps
 func ewGoSrcCaps(h C.EwHandle) (ret *C.GstCaps) {
 	defer recovered(h, "get_caps", &ret, nil)
@@ -36,15 +33,6 @@ func ewGoSrcCaps(h C.EwHandle) (ret *C.GstCaps) {
 		return i.SrcCaps().c()
 	}
 	return nil
-}
-
-//export ewGoStreamEnds
-func ewGoStreamEnds(h C.EwHandle, last C.GstFlowReturn) {
-	var ok bool
-	defer recovered(h, "the end of the stream", &ok, false)
-	if i, has := instance[EndWatcher](h); has {
-		i.StreamEnds(FlowReturn(last))
-	}
 }
 
 // PostMessageThen posts an element message and calls gone when nobody holds it

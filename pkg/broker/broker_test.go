@@ -87,6 +87,18 @@ func TestPublishAndDrain(t *testing.T) {
 	}
 }
 
+// TestPublishKeepsOffTheHeap: a message is copied into memory that is used again.
+func TestPublishKeepsOffTheHeap(t *testing.T) {
+	f := &adaptertest.Fake{}
+	f.Down(true) // nothing is handed on, which would count as well
+	c := dial(t, f, Options{MaxMessages: 1 << 20})
+	adaptertest.Wait(t, "the state", func() bool { return c.Stats().LastError != "" })
+	m := Message{Topic: "t", Key: []byte("k"), Payload: []byte("payload"), Headers: adapters.Headers(nil).AppendString("a", "b")}
+	if n := testing.AllocsPerRun(2000, func() { _ = c.Publish(m) }); n > 0.1 {
+		t.Errorf("%v allocations a message", n)
+	}
+}
+
 // TestHeaders: they travel with their message, over disk as well, and damaged ones are refused.
 func TestHeaders(t *testing.T) {
 	f := &adaptertest.Fake{}

@@ -32,7 +32,7 @@ func (a *attempt) begin() error {
 	}
 	if !r.config.IsClient {
 		a.server = handshake.NewServer(config)
-		return a.take(a.guard.In(a.hello.Datagram))
+		return a.take(a.guard.Hello(a.hello))
 	}
 	config.ServerName = r.dec.configuration().ServerName
 	a.client = handshake.NewClient(config, a.random)

@@ -182,3 +182,12 @@ func BenchmarkScan(b *testing.B) {
 		})
 	}
 }
+
+func TestFrameSensor(t *testing.T) {
+	for payload, want := range map[string]string{"": "", "\x0a\x034.0\x22\x05cam-5\x2a\x00": "cam-5", "\x22\x05cam": "", "\x20\x05": "",
+		"\x22\x01a\x22\x01b": "b", "{\"sensorId\":1}": "", "\x22\x01a\xff": ""} {
+		if got, ok := FrameSensor([]byte(payload)); string(got) != want || ok != (want != "") {
+			t.Errorf("%q: %q, %v", payload, got, ok)
+		}
+	}
+}

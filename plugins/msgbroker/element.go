@@ -42,13 +42,14 @@ type sink struct {
 	rules    adapters.TopicRules    // under mu
 
 	// Of the streaming thread.
-	routing  routing
-	reader   payloadmeta.Reader
-	nvds     batchReader
-	wholes   bool   // the caps say that each buffer is a message
-	caps     string // for messages to the user
-	buffers  uint64 // since the last READY
-	messages uint64
+	routing   routing
+	reader    payloadmeta.Reader
+	nvds      batchReader
+	wholes    bool   // the caps say that each buffer is a message …
+	wholeType string // … of this type
+	caps      string // for messages to the user
+	buffers   uint64 // since the last READY
+	messages  uint64
 
 	reporter *brokerside.Reporter
 	disk     brokerside.Throttle
@@ -154,7 +155,8 @@ func (s *sink) SetCaps(in, _ gst.Caps) bool {
 	s.caps = in.String()
 	s.wholes = false
 	if !in.IsAny() && in.Size() > 0 {
-		switch in.Name(0) {
+		s.wholeType = in.Name(0)
+		switch s.wholeType {
 		case "application/json", "application/x-protobuf", "text/x-raw":
 			s.wholes = true
 		}
@@ -179,6 +181,9 @@ func (s *sink) Render(b gst.Buffer) gst.FlowReturn {
 		}
 		m := broker.Message{Topic: *s.topic.Load(), Payload: p.Data, Key: bytesOf(p.Key), TimestampMS: p.TimestampMS}
 		if r := s.router.Load(); r != nil {
+			if p.Whole {
+				p.ContentType = s.wholeType
+			}
 			s.routing.apply(r, &m, &p, s.ownTopic(conn, m.Topic))
 		}
 		flow = s.queue(conn, &m)

@@ -178,7 +178,7 @@ func (w *routing) apply(r *router, m *broker.Message, p *payloadmeta.Payload, ow
 		w.forTopic, w.plain = w.topicValue, w.field
 	}
 	w.r, w.p, w.own = r, *p, own
-	w.json = p.ContentType == payload.ContentTypeJSON || p.Whole
+	w.json = p.ContentType != payload.ContentTypeProtobuf
 	m.Topic = own
 	if r.topic != nil {
 		if text, ok := r.topic.Append(w.topic[:0], w.forTopic); ok && len(text) > 0 {
@@ -246,7 +246,14 @@ func (w *routing) field(dst []byte, f *route.Field) ([]byte, bool) {
 	if w.p.Key != "" && (bare == "sensor.id" || bare == "sensorId") {
 		return append(dst, w.p.Key...), true
 	}
-	if !w.json || f.Path == nil {
+	if !w.json {
+		if bare == "sensor.id" || bare == "sensorId" {
+			id, ok := route.FrameSensor(w.p.Data)
+			return append(dst, id...), ok
+		}
+		return dst, false
+	}
+	if f.Path == nil {
 		return dst, false
 	}
 	if out, ok := route.Scan(dst, w.p.Data, f.Path); ok {

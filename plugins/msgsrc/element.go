@@ -42,11 +42,14 @@ type src struct {
 	// Made by Start, used by the streaming thread.
 	sub       *broker.Subscription
 	afterPush bool
+	ending    bool // the last of num-buffers was made
 
 	// What is known of the buffer that was made last; guarded by mu.
 	pending  *adapters.Incoming // not acknowledged yet
-	unlocked bool               // Unlock was called since it was made …
+	unlocked bool               // Unlock was called since it was made, or is in force …
 	flushed  bool               // … for a flush
+	inForce  bool               // Unlock(true) was the last call …
+	forFlush bool               // … for a flush
 }
 
 // Class describes the element.
@@ -136,7 +139,7 @@ func (s *src) Start() bool {
 		conn.Close(context.Background())
 		return fail(gst.LibrarySettings, err.Error())
 	}
-	s.sub, s.afterPush = sub, set.commit == commitAfterPush
+	s.sub, s.afterPush, s.ending = sub, set.commit == commitAfterPush, false
 	s.pushed.Store(0)
 	s.mu.Lock()
 	s.conn, s.pending, s.unlocked, s.flushed = conn, nil, false, false
@@ -175,9 +178,11 @@ func (s *src) Unlock(on bool) {
 	defer s.mu.Unlock()
 	if !on {
 		s.flushing = make(chan struct{})
+		s.inForce, s.forFlush = false, false
 		return
 	}
-	s.unlocked = true
+	s.unlocked, s.inForce = true, true
+	s.forFlush = s.forFlush || flush
 	s.flushed = s.flushed || flush
 	select {
 	case <-s.flushing:
@@ -191,6 +196,9 @@ func (s *src) Unlock(on bool) {
 // refuses one.
 func (s *src) Create() (gst.Buffer, gst.FlowReturn) {
 	m := s.settle(s.SrcFlow())
+	if m == nil && s.ending {
+		return gst.Buffer{}, gst.FlowEOS
+	}
 	if m == nil {
 		s.mu.Lock()
 		flushing := s.flushing
@@ -210,8 +218,9 @@ func (s *src) Create() (gst.Buffer, gst.FlowReturn) {
 		return gst.Buffer{}, gst.FlowError
 	}
 	if s.afterPush {
+		s.ending = s.OnceMore()
 		s.mu.Lock()
-		s.pending, s.unlocked, s.flushed = m, false, false
+		s.pending, s.unlocked, s.flushed = m, s.inForce, s.forFlush
 		s.mu.Unlock()
 	} else {
 		s.sub.Ack(m)
@@ -232,13 +241,6 @@ func (s *src) settle(last gst.FlowReturn) *adapters.Incoming {
 	}
 	s.sub.Ack(m)
 	return nil
-}
-
-// StreamEnds settles the last message: Create is not called again.
-func (s *src) StreamEnds(last gst.FlowReturn) {
-	if last == gst.FlowOK {
-		s.settle(last)
-	}
 }
 
 // brokerStats are those of the connection, or of the one that was closed last.

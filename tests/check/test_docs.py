@@ -18,7 +18,7 @@ os.environ["EDGEWIRE_PLUGINS"] = os.pathsep.join((
 import ewtest  # noqa: E402
 from ewtest import ROOT, Gst, needs_kafka  # noqa: E402
 
-ELEMENTS = ("msgconv", "msgbroker", "dtlsenc", "dtlsdec", "dtlssrtpenc", "dtlssrtpdec", "dtlssrtpdemux")
+ELEMENTS = ("msgconv", "msgbroker", "msgsrc", "dtlsenc", "dtlsdec", "dtlssrtpenc", "dtlssrtpdec", "dtlssrtpdemux")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "pkg/adapters/redis/README.md"]
 # What the pages call it, and the script that runs it.
 SERVERS = {"localhost;6379": "redis"}
@@ -89,7 +89,7 @@ class Pages(unittest.TestCase):
                 with self.subTest(element=element, property=name):
                     self.assertIn(name, table)
                     kind = {"gchararray": "string", "guint": "uint", "gboolean": "boolean", "guint64": "uint64",
-                            "GstStructure": "structure", "GstBuffer": "buffer"}.get(spec.value_type.name, "enum")
+                            "GstStructure": "structure", "GstCaps": "caps", "GstBuffer": "buffer"}.get(spec.value_type.name, "enum")
                     self.assertTrue(table[name].strip().startswith(kind), f"{table[name]} is not {kind}")
             self.assertLessEqual(own.keys() & inherited, {"stats"})  # basesink has one of its own
 

@@ -86,6 +86,14 @@ class Routing(unittest.TestCase):
                 push(p, [json_buffer({"object": {"vehicle": {"type": "bus \"2\""}}}), json_buffer({"object": 1})])
                 end(p)
             self.assertEqual([m.get("key") or None for m in consume(t + "p", 2)], ['bus "2"', None])
+        with config("partition-key = sensor.id") as f:  # DeepStream's protobuf from elsewhere
+            t = topic(self) + "proto"
+            with Pipeline(f"appsrc name=src format=time caps=application/x-protobuf ! msgbroker proto-lib=kafka conn-str={conn(t)} "
+                          f"config={f.name}") as p:
+                p.play()
+                push(p, [Gst.Buffer.new_wrapped(b) for b in (b"\x0a\x034.0\x22\x05cam-5", b"\x0a\x034.0", b"\x22\x7fcut")])
+                end(p)
+            self.assertEqual([m.get("key") or None for m in consume(t, 3)], ["cam-5", None, None])
         for key in ("sensor.id", "sensorId"):  # the default of DeepStream's file serves every schema
             for kind in (0, 1, 2):
                 with self.subTest(key=key, kind=kind), config("partition-key = " + key) as f:

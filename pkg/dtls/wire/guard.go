@@ -58,6 +58,7 @@ type Guard struct {
 	flight        flight
 	hello         []byte // a server: the ClientHello that the stack answers, with its header
 	helloSeq      uint16
+	fronted       bool     // it comes from a Front, with its cookie
 	passed        [][]byte // what was passed, with headers, by message_seq
 	verified      bool     // a client got a HelloVerifyRequest
 	cookie        []byte
@@ -156,6 +157,15 @@ type Input struct {
 	Repeated []byte
 	// Drops are the reasons for which something was dropped.
 	Drops []Reason
+}
+
+// Hello takes the ClientHello that a Front has let through, for a server's
+// attempt to begin with.
+func (g *Guard) Hello(hello *Hello) Input {
+	g.mu.Lock()
+	g.fronted = true
+	g.mu.Unlock()
+	return g.In(hello.Datagram)
 }
 
 // In takes one datagram from the network.

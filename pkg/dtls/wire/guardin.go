@@ -176,8 +176,7 @@ func (g *Guard) insistent(cookie []byte) bool {
 	return false
 }
 
-// judgeHello gives a server its ClientHello as soon as it is whole: the first
-// one, or the second one that repeats a cookie that somebody else gave out.
+// judgeHello gives a server its ClientHello as soon as it is whole.
 func (g *Guard) judgeHello(seq uint16, drop func(Reason)) {
 	for _, w := range g.flight.pool.variants(seq, msgClientHello, parseHelloAny) {
 		h := w.parsed.(clientHello)
@@ -188,7 +187,7 @@ func (g *Guard) judgeHello(seq uint16, drop func(Reason)) {
 				!bytes.Equal(h.sessionID, first.sessionID) || !bytes.Equal(h.head, first.head) {
 				continue
 			}
-		} else if seq != 0 && len(h.cookie) == 0 {
+		} else if seq != 0 && !g.fronted {
 			continue
 		}
 		g.hello, g.helloSeq = w.raw, seq
