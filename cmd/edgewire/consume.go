@@ -272,7 +272,7 @@ func show(w, file *bufio.Writer, p printer, o consumeOptions, r *kgo.Record, d d
 		w.Write(r.Value)
 		err = w.WriteByte('\n')
 	default:
-		_, err = io.WriteString(w, p.line(r.Value, d, r.Timestamp)+"\n")
+		_, err = io.WriteString(w, p.line(r.Value, d, r.Timestamp)+p.headers(r.Headers)+"\n")
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write: %w", err)

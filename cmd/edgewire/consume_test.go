@@ -68,6 +68,16 @@ func TestConsumePrintsForAPerson(t *testing.T) {
 	}
 }
 
+func TestConsumePrintsHeaders(t *testing.T) {
+	address, _ := startBroker(t)
+	send(t, address, "headers", &kgo.Record{Value: []byte("m"), Headers: []kgo.RecordHeader{{Key: "site\x1b", Value: []byte("dock 7")},
+		{Key: "ew-session", Value: []byte("0000000000000001")}, {Key: "ew-sequence", Value: []byte("1")}, {Key: "raw", Value: []byte{0xff}}}})
+	r := runLine(t.Context(), "", "consume", "--brokers", address, "--topic", "headers", "--from-start", "--count", "1", "--idle-timeout", "10s")
+	if line, _, _ := strings.Cut(r.out, "\n"); !strings.HasSuffix(line, "  m  [site\uFFFD=dock 7 raw=1 bytes: ff]") {
+		t.Errorf("%q", line)
+	}
+}
+
 func TestConsumeColoursOnlyATerminal(t *testing.T) {
 	d := describe([]byte(minimalMessage))
 	if s := (printer{}).line(nil, d, time.Time{}); strings.Contains(s, "\x1b") {

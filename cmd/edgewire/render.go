@@ -9,6 +9,10 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 )
 
 // maxPreview bounds how much of an unknown message a line shows, in characters.
@@ -73,6 +77,20 @@ func (p printer) line(value []byte, d described, at time.Time) string {
 		add("%s", preview(value))
 	}
 	return strings.Join(words, "  ")
+}
+
+// headers words the headers that the sender has set; those of msgbroker's own are for the summary.
+func (p printer) headers(headers []kgo.RecordHeader) string {
+	var words []string
+	for _, h := range headers {
+		if h.Key != adapters.SessionHeader && h.Key != adapters.NumberHeader {
+			words = append(words, clean(h.Key)+"="+preview(h.Value))
+		}
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return p.dim("  [" + strings.Join(words, " ") + "]")
 }
 
 func (p printer) object(o detected) string {

@@ -263,6 +263,16 @@ static gboolean ps_event(GstBaseSrc *s, GstEvent *e) {
   // basesrc does not hand the event over, the others do: make them alike.
   return ewGoEvent(((EwPushSrc *)s)->tail.handle, EW_SIDE_SRC, gst_event_ref(e));
 }
+static GstCaps *ps_get_caps(GstBaseSrc *s, GstCaps *filter) {
+  GstCaps *caps = ewGoSrcCaps(((EwPushSrc *)s)->tail.handle), *both;
+  if (caps == NULL)
+    caps = gst_caps_new_empty();
+  if (filter == NULL)
+    return caps;
+  both = gst_caps_intersect_full(filter, caps, GST_CAPS_INTERSECT_FIRST);
+  gst_caps_unref(caps);
+  return both;
+}
 static gboolean ps_query(GstBaseSrc *s, GstQuery *q) {
   return ewGoQuery(((EwPushSrc *)s)->tail.handle, EW_SIDE_SRC, q);
 }
@@ -456,6 +466,8 @@ static void class_init(gpointer g_class, gpointer data) {
         k->event = ps_event;
       if (f & EW_QUERY)
         k->query = ps_query;
+      if (f & EW_SRC_CAPS)
+        k->get_caps = ps_get_caps;
       break;
     }
   }

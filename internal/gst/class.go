@@ -214,7 +214,8 @@ func (c *Class) register() error {
 			has[Renderer](c.Proto, C.EW_RENDER) |
 			has[ListRenderer](c.Proto, C.EW_RENDER_LIST) |
 			has[Unlocker](c.Proto, C.EW_UNLOCK) |
-			has[Creator](c.Proto, C.EW_CREATE)
+			has[Creator](c.Proto, C.EW_CREATE) |
+			has[SrcCapser](c.Proto, C.EW_SRC_CAPS)
 
 		k.n_pads = C.guint(len(c.Pads))
 		k.pads = (*C.EwPadTemplate)(C.g_malloc0(C.gsize(len(c.Pads)+1) * C.sizeof_EwPadTemplate))

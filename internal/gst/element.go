@@ -163,6 +163,15 @@ func (e *Element) PushGap(pts, duration uint64) {
 	C.ew_push_gap(e.ptr(), C.guint64(pts), C.guint64(duration))
 }
 
+// QueryDownstream (BaseTransform) sends a custom query to the elements behind,
+// from any thread. A query that all of them answer with false reaches every
+// branch of a tee; one that an element answers with true, no further one.
+func (e *Element) QueryDownstream(s Structure) bool {
+	q := C.gst_query_new_custom(C.GST_QUERY_CUSTOM, s.toC())
+	defer C.ew_mini_unref(C.gpointer(unsafe.Pointer(q)))
+	return C.gst_pad_peer_query((*C.GstBaseTransform)(e.ptr()).srcpad, q) != 0
+}
+
 // SetInPlace (BaseTransform) says that the media is never changed nor copied,
 // gaps included.
 func (e *Element) SetInPlace() {

@@ -58,6 +58,7 @@ enum {
   EW_RENDER_LIST = 1 << 11,
   EW_UNLOCK = 1 << 12,
   EW_CREATE = 1 << 13,
+  EW_SRC_CAPS = 1 << 14,
 };
 
 // Which of an element's event or query functions is meant.
@@ -122,6 +123,11 @@ void ew_value_take_bytes(GValue *v, const guint8 *data, gsize size);
 void ew_element_message_full(gpointer element, GstMessageType type, GQuark domain, gint code, char *text,
     char *debug, const char *file, const char *function, gint line);
 gboolean ew_post_element_message(gpointer element, GstStructure *structure);
+GstFlowReturn ew_src_flow(gpointer element);
+gboolean ew_src_flushing(gpointer element);
+gboolean ew_src_once_more(gpointer element);
+// gone is told when the message is freed.
+gboolean ew_post_element_message_then(gpointer element, GstStructure *structure, EwHandle gone);
 void ew_notify(gpointer object, const char *name);
 void ew_emit(gpointer object, guint id, guint n, GValue *args, GValue *ret);
 gchar *ew_object_name(gpointer object);

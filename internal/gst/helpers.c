@@ -24,6 +24,32 @@ gboolean ew_post_element_message(gpointer element, GstStructure *structure) {
   return gst_element_post_message(element, gst_message_new_element(GST_OBJECT(element), structure));
 }
 
+GstFlowReturn ew_src_flow(gpointer element) {
+  return gst_pad_get_last_flow_return(GST_BASE_SRC_PAD(GST_BASE_SRC(element)));
+}
+
+gboolean ew_src_flushing(gpointer element) { return GST_PAD_IS_FLUSHING(GST_BASE_SRC_PAD(GST_BASE_SRC(element))); }
+
+// basesrc counts down before it calls create, and would not call it again.
+gboolean ew_src_once_more(gpointer element) {
+  GstBaseSrc *s = GST_BASE_SRC(element);
+  if (s->num_buffers_left != 0)
+    return FALSE;
+  s->num_buffers_left = 1;
+  return TRUE;
+}
+
+static void message_gone(gpointer data, GstMiniObject *where_it_was) {
+  (void)where_it_was;
+  ewGoMessageGone((EwHandle)data);
+}
+
+gboolean ew_post_element_message_then(gpointer element, GstStructure *structure, EwHandle gone) {
+  GstMessage *m = gst_message_new_element(GST_OBJECT(element), structure);
+  gst_mini_object_weak_ref(GST_MINI_OBJECT_CAST(m), message_gone, (gpointer)gone);
+  return gst_element_post_message(element, m);
+}
+
 void ew_notify(gpointer object, const char *name) { g_object_notify(object, name); }
 
 // args[0] is left free by the caller for the instance.

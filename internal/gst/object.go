@@ -246,6 +246,15 @@ type Query struct{ p unsafe.Pointer }
 
 func (q Query) c() *C.GstQuery { return (*C.GstQuery)(q.p) }
 
+// StructureName is the name of the query's structure, which is what tells
+// custom queries apart.
+func (q Query) StructureName() string {
+	if s := C.gst_query_get_structure(q.c()); s != nil {
+		return goString(C.gst_structure_get_name(s))
+	}
+	return ""
+}
+
 // TypeName is the query's type, as in "latency".
 func (q Query) TypeName() string {
 	return goString(C.gst_query_type_get_name(q.c()._type))

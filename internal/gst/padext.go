@@ -41,5 +41,11 @@ func (e *Element) Panicked(where string, value any) { newPanicReport(where, valu
 // EventFrom makes an Event of a GstEvent pointer that C code of an element has.
 func EventFrom(p unsafe.Pointer) Event { return Event{p} }
 
+// StructureFrom reads a GstStructure that C code of an element has.
+func StructureFrom(p unsafe.Pointer) Structure { return structureFromC((*C.GstStructure)(p)) }
+
+// Pointer is the GstEvent itself, for C code of an element.
+func (e Event) Pointer() unsafe.Pointer { return e.p }
+
 // Pointer is the child's GstElement, borrowed: it lives as long as it is in the bin.
 func (c Child) Pointer() unsafe.Pointer { return unsafe.Pointer(c.p) }

@@ -30,6 +30,10 @@ static GstFlowReturn ew_sink_wait_preroll(gpointer element, gboolean was_unlocke
 static void ew_sink_preroll_lock(gpointer element) { GST_BASE_SINK_PREROLL_LOCK(GST_BASE_SINK(element)); }
 static void ew_sink_preroll_unlock(gpointer element) { GST_BASE_SINK_PREROLL_UNLOCK(GST_BASE_SINK(element)); }
 
+static gboolean ew_sink_push_upstream(gpointer element, GstStructure *s) {
+  return gst_pad_push_event(GST_BASE_SINK_PAD(element), gst_event_new_custom(GST_EVENT_CUSTOM_UPSTREAM, s));
+}
+
 static void ew_object_ref(gpointer object) { gst_object_ref(object); }
 static void ew_object_unref(gpointer object) { gst_object_unref(object); }
 */
@@ -64,6 +68,12 @@ func (e *Element) PrerollUnlocked(wait func()) {
 	C.ew_sink_preroll_unlock(e.ptr())
 	defer func() { C.ew_sink_preroll_lock(e.ptr()) }()
 	wait()
+}
+
+// PushUpstream (BaseSink) sends a custom event to the elements in front of the
+// sink, from any thread; false if none of them took it.
+func (e *Element) PushUpstream(s Structure) bool {
+	return C.ew_sink_push_upstream(e.ptr(), s.toC()) != 0
 }
 
 // Ref keeps the GstElement alive for a callback that may come late; Unref gives

@@ -270,6 +270,8 @@ func setValue(v *C.GValue, x any) {
 		C.g_value_set_boxed(v, C.gconstpointer(x.p))
 	case Object:
 		C.g_value_set_object(v, C.gpointer(x.p))
+	case unsafe.Pointer: // C's own, for a gpointer
+		C.g_value_set_pointer(v, C.gpointer(x))
 	case nil: // a value that was never set: NULL
 	default:
 		panic(fmt.Sprintf("a GValue cannot hold a Go %T", x))
@@ -302,6 +304,8 @@ func getValue(v *C.GValue) any {
 		return uint64(C.g_value_get_ulong(v))
 	case typeUchar:
 		return uint32(C.g_value_get_uchar(v))
+	case TypePointer:
+		return unsafe.Pointer(C.g_value_get_pointer(v))
 	}
 	switch Type(C.g_type_fundamental(C.GType(t))) {
 	case typeEnum:

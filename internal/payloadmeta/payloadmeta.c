@@ -3,7 +3,8 @@
 #include <string.h>
 
 static GType api; // of the custom meta, set once
-static GQuark q_payload, q_content_type, q_key, q_timestamp, q_comp_id;
+static GQuark q_payload, q_content_type, q_key, q_timestamp, q_comp_id, q_fields;
+static GstCaps *unix_time, *ntp_time; // what a reference timestamp counts from
 
 gboolean ew_payload_register(void) {
   static gsize once;
@@ -20,6 +21,11 @@ gboolean ew_payload_register(void) {
     q_key = g_quark_from_static_string("key");
     q_timestamp = g_quark_from_static_string("timestamp");
     q_comp_id = g_quark_from_static_string("comp-id");
+    q_fields = g_quark_from_static_string("fields");
+    unix_time = gst_caps_new_empty_simple("timestamp/x-unix");
+    ntp_time = gst_caps_new_empty_simple("timestamp/x-ntp");
+    GST_MINI_OBJECT_FLAG_SET(unix_time, GST_MINI_OBJECT_FLAG_MAY_BE_LEAKED);
+    GST_MINI_OBJECT_FLAG_SET(ntp_time, GST_MINI_OBJECT_FLAG_MAY_BE_LEAKED);
     if (info != NULL)
       api = info->api;
     g_once_init_leave(&once, 1);
@@ -61,6 +67,12 @@ gboolean ew_payload_attach(gpointer buffer, const guint8 *data, gsize size, cons
       g_value_take_string(&v, g_strndup(text + r->key, r->key_len));
       gst_structure_id_take_value(s, q_key, &v);
     }
+    if (r->fields_size > 0) {
+      v = (GValue)G_VALUE_INIT;
+      g_value_init(&v, G_TYPE_BYTES);
+      g_value_take_boxed(&v, g_bytes_new_from_bytes(all, r->fields, r->fields_size));
+      gst_structure_id_take_value(s, q_fields, &v);
+    }
     if (r->timestamp != 0) {
       v = (GValue)G_VALUE_INIT;
       g_value_init(&v, G_TYPE_INT64);
@@ -99,11 +111,26 @@ static gboolean read_meta(GstStructure *s, EwPayload *p) {
     p->content_type_len = strlen(p->content_type);
   if ((p->key = get_string(s, q_key)) != NULL)
     p->key_len = strlen(p->key);
+  if ((v = gst_structure_id_get_value(s, q_fields)) != NULL && G_VALUE_HOLDS(v, G_TYPE_BYTES) && g_value_get_boxed(v) != NULL)
+    p->fields = g_bytes_get_data(g_value_get_boxed(v), &p->fields_size);
   if ((v = gst_structure_id_get_value(s, q_timestamp)) != NULL && G_VALUE_HOLDS_INT64(v))
     p->timestamp = g_value_get_int64(v);
   if ((v = gst_structure_id_get_value(s, q_comp_id)) != NULL && G_VALUE_HOLDS_UINT(v))
     p->comp_id = g_value_get_uint(v);
   return TRUE;
+}
+
+// The wall-clock time that a source has put on the buffer, in ms since the epoch; 0 when there is none.
+static gint64 buffer_time(gpointer buffer) {
+  const guint64 between = G_GUINT64_CONSTANT(2208988800000); // ms from 1900, where NTP begins, to 1970
+  GstReferenceTimestampMeta *meta;
+  guint64 ms;
+  if ((meta = gst_buffer_get_reference_timestamp_meta(buffer, unix_time)) != NULL)
+    return (gint64)(meta->timestamp / GST_MSECOND);
+  if ((meta = gst_buffer_get_reference_timestamp_meta(buffer, ntp_time)) == NULL)
+    return 0;
+  ms = meta->timestamp / GST_MSECOND;
+  return ms > between ? (gint64)(ms - between) : 0;
 }
 
 // Fills batch with the next payloads; its state starts as NULL. Fewer than EW_BATCH
@@ -117,12 +144,15 @@ gboolean ew_payload_collect(gpointer buffer, EwBatch *batch, gboolean whole) {
     if (read_meta(gst_custom_meta_get_structure((GstCustomMeta *)meta), &batch->out[batch->n]))
       batch->n++;
   }
+  for (guint i = 0; i < batch->n; i++)
+    if (batch->out[i].timestamp == 0)
+      batch->out[i].timestamp = buffer_time(buffer);
   if (batch->n > 0 || !whole || !first)
     return TRUE;
   if (!gst_buffer_map(buffer, &batch->map, GST_MAP_READ))
     return FALSE;
   batch->mapped = TRUE;
-  batch->out[0] = (EwPayload){.data = batch->map.data, .size = batch->map.size};
+  batch->out[0] = (EwPayload){.data = batch->map.data, .size = batch->map.size, .timestamp = buffer_time(buffer)};
   batch->n = 1;
   return TRUE;
 }

@@ -6,8 +6,15 @@
 //
 // Its structure, EdgewirePayload, has the fields payload (GBytes; a string is
 // taken too), content-type (string), key (string, the partition key; optional),
-// timestamp (gint64, milliseconds since 1970 UTC; optional) and comp-id (guint).
-// A buffer may carry several.
+// timestamp (gint64, milliseconds since 1970 UTC; optional), comp-id (guint) and,
+// where msgbroker asked for some, fields (GBytes: for each field the length of
+// its name, 2 bytes little-endian, the name, the length of its value, 4 bytes,
+// and the value). A buffer may carry several. A payload without timestamp has
+// that of the buffer's GstReferenceTimestampMeta (timestamp/x-unix or x-ntp).
+//
+// Which fields a payload carries is said by custom upstream events (FieldsEvent).
+// Who attaches payloads asks for them with a custom query (FieldsQuery) before
+// the first one, which is answered by such events.
 package payloadmeta
 
 /*
@@ -20,9 +27,11 @@ import "C"
 
 import (
 	"errors"
+	"strings"
 	"unsafe"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 )
 
 // Name is the name of the meta and of its structure.
@@ -36,7 +45,40 @@ type Payload struct {
 	Key         string // "" for none
 	TimestampMS int64  // since 1970 UTC; 0 for none
 	CompID      uint32
-	Whole       bool // read: it is the buffer's memory, not a meta
+	Fields      adapters.Headers // of the message, for templates; nil for none
+	Whole       bool             // read: it is the buffer's memory, not a meta
+}
+
+// fieldsEvent is the name of the event's structure and of the query's; its field "fields" lists
+// names, one a line.
+const fieldsEvent = "EdgewireFields"
+
+// FieldsQuery is the structure of the query on which elements behind send their
+// FieldsEvent. They answer it with false, so that it reaches all of them.
+func FieldsQuery() gst.Structure { return gst.Structure{Name: fieldsEvent} }
+
+// IsFieldsQuery reports whether q is one.
+func IsFieldsQuery(q gst.Query) bool { return q.StructureName() == fieldsEvent }
+
+// FieldsEvent makes the structure of an upstream event that asks whoever
+// attaches payloads for these fields.
+func FieldsEvent(names []string) gst.Structure {
+	s := gst.Structure{Name: fieldsEvent}
+	s.Add("fields", strings.Join(names, "\n"))
+	return s
+}
+
+// AskedFor are the fields that an event asks for; ok is false for other events.
+func AskedFor(ev gst.Event) (names []string, ok bool) {
+	if ev.Type() != gst.EventCustomUp {
+		return nil, false
+	}
+	s := ev.Structure()
+	text, isText := s.Get("fields").(string)
+	if s.Name != fieldsEvent || !isText {
+		return nil, false
+	}
+	return strings.Split(text, "\n"), true
 }
 
 // Register makes the meta known to GStreamer. Call it before anything else here.
@@ -60,6 +102,10 @@ func (w *Writer) Add(p *Payload) {
 	r := C.EwRecord{data: C.guint64(len(w.data)), size: C.guint64(len(p.Data)),
 		timestamp: C.gint64(p.TimestampMS), comp_id: C.guint32(p.CompID)}
 	w.data = append(w.data, p.Data...)
+	if len(p.Fields) > 0 {
+		r.fields, r.fields_size = C.guint64(len(w.data)), C.guint64(len(p.Fields))
+		w.data = append(w.data, p.Fields...)
+	}
 	r.content_type, r.content_type_len = w.addText(p.ContentType)
 	r.key, r.key_len = w.addText(p.Key)
 	w.records = append(w.records, r)
@@ -145,5 +191,6 @@ func payload(c *C.EwPayload) Payload {
 		ContentType: unsafe.String((*byte)(unsafe.Pointer(c.content_type)), int(c.content_type_len)),
 		Key:         unsafe.String((*byte)(unsafe.Pointer(c.key)), int(c.key_len)),
 		TimestampMS: int64(c.timestamp), CompID: uint32(c.comp_id),
+		Fields: adapters.Headers(unsafe.Slice((*byte)(c.fields), int(c.fields_size))),
 	}
 }

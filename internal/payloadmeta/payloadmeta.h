@@ -10,6 +10,7 @@
 // memory without pointers, which cgo need not look through.
 typedef struct {
   guint64 data, size;
+  guint64 fields, fields_size; // among the bytes
   guint32 content_type, content_type_len, key, key_len;
   gint64 timestamp;
   guint32 comp_id;
@@ -19,8 +20,8 @@ typedef struct {
 typedef struct {
   const char *content_type, *key;
   gsize content_type_len, key_len;
-  gconstpointer data;
-  gsize size;
+  gconstpointer data, fields;
+  gsize size, fields_size;
   gint64 timestamp; // ms since the epoch, 0 unknown
   guint comp_id;
 } EwPayload;

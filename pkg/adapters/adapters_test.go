@@ -37,10 +37,10 @@ func TestResolveProtoLib(t *testing.T) {
 		"":                            "proto-lib is empty",
 		"kafak":                       "did you mean kafka?",
 		"pigeon":                      "is not a known protocol; known are kafka",
-		"file:/x/libmine.so":          "protocol libraries of others are not supported by this version",
-		"/x/libmine.so":               "is not the name of a DeepStream adaptor",
-		"/x/libnvds_redis_proto.so":   "the protocol redis is not supported by this version; known are kafka",
-		"/x/libnvds_kafka_proto.so.x": "is not the name of a DeepStream adaptor",
+		"file:/x/libmine.so":          "this program cannot load protocol libraries",
+		"/x/libmine.so":               "this program cannot load protocol libraries",
+		"/x/libnvds_redis_proto.so":   "the protocol redis is not built in (known are kafka); write file:/x/libnvds_redis_proto.so",
+		"/x/libnvds_kafka_proto.so.x": "this program cannot load protocol libraries",
 	} {
 		if _, _, err := adapters.ResolveProtoLib(in); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", in, err, want)

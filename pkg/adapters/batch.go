@@ -2,6 +2,8 @@
 
 package adapters
 
+import "unsafe"
+
 // A Record places one message inside a Batch. It holds offsets into Batch.Data and no pointers, so that
 // an adapter written over a C library can pass all records of a batch in one call. Its layout is part of
 // that: 72 bytes, in the order of the fields.
@@ -50,16 +52,19 @@ const MaxBatchData = 1<<32 - 1
 // Append copies a message to the end of the batch. A topic equal to that of the message before it is
 // stored once. The caller keeps the sum within MaxBatchData.
 func (b *Batch) Append(seq uint64, timestampMS int64, topic string, key, payload []byte) {
-	appendRecord(b, topic, &Message{Seq: seq, TimestampMS: timestampMS, Key: key, Payload: payload})
+	b.append(view(topic), &Message{Seq: seq, TimestampMS: timestampMS, Key: key, Payload: payload})
 }
 
 // Add is Append for a message with all of its fields.
-func (b *Batch) Add(m Message) { appendRecord(b, m.Topic, &m) }
+func (b *Batch) Add(m Message) { b.append(m.Topic, &m) }
 
 // AddText is Add with the topic as a string; that of m is not looked at.
-func (b *Batch) AddText(topic string, m Message) { appendRecord(b, topic, &m) }
+func (b *Batch) AddText(topic string, m Message) { b.append(view(topic), &m) }
 
-func appendRecord[T string | []byte](b *Batch, topic T, m *Message) {
+// view is s as bytes, which are only read. (A generic function would put each message on the heap.)
+func view(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+func (b *Batch) append(topic []byte, m *Message) {
 	r := Record{Seq: m.Seq, TimestampMS: m.TimestampMS, Session: m.Session, Number: m.Number, TopicLen: uint32(len(topic)),
 		KeyLen: uint32(len(m.Key)), PayloadLen: uint32(len(m.Payload)), HeadersLen: uint32(len(m.Headers))}
 	shared := false

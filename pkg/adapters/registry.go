@@ -4,7 +4,10 @@ package adapters
 
 import (
 	"fmt"
+	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,7 +18,8 @@ import (
 
 var registry = struct {
 	sync.RWMutex
-	byName map[string]Adapter
+	byName    map[string]Adapter
+	libraries map[string]Adapter // of others, by their names
 }{byName: map[string]Adapter{}}
 
 // Register makes an adapter known under its name. It panics when the name is taken: two adapters of one
@@ -34,6 +38,9 @@ func Lookup(name string) (Adapter, bool) {
 	registry.RLock()
 	defer registry.RUnlock()
 	a, ok := registry.byName[name]
+	if !ok {
+		a, ok = registry.libraries[name]
+	}
 	return a, ok
 }
 
@@ -52,34 +59,75 @@ func Names() []string {
 // deepstreamLibrary is the file name of a protocol adaptor of DeepStream; the protocol is its middle.
 var deepstreamLibrary = regexp.MustCompile(`^libnvds_([a-z_]+)_proto\.so(\.[0-9]+)*$`)
 
-// ResolveProtoLib turns the value of a proto-lib property into the name of a built-in adapter. A path
+// LibraryPrefix begins the names of adapters that are libraries of others; the absolute path follows. In a
+// proto-lib it asks for the very library at a path, also where its name is one of DeepStream's.
+const LibraryPrefix = "file:"
+
+// loader makes adapters of libraries; nil in programs without it.
+var loader func(path string) (Adapter, error)
+
+// RegisterLoader makes the libraries of others usable. It is called once, by the package that can load them.
+func RegisterLoader(load func(path string) (Adapter, error)) { loader = load }
+
+// ResolveProtoLib turns the value of a proto-lib property into the name of an adapter for Lookup. A path
 // that ends in the file name of a DeepStream adaptor stands for the built-in adapter of that protocol:
-// substituted is true then. file:PATH asks for that very library, which this version cannot load.
+// substituted is true then. Any other path, and file:PATH, is a library of someone else, which is loaded.
 func ResolveProtoLib(value string) (name string, substituted bool, err error) {
 	known := "known are " + strings.Join(Names(), ", ")
 	if value == "" {
 		return "", false, fmt.Errorf("proto-lib is empty; set it to the name of a protocol (%s)", known)
 	}
-	if rest, ok := strings.CutPrefix(value, "file:"); ok {
-		return "", false, fmt.Errorf("proto-lib %q: protocol libraries of others are not supported by this version; "+
-			"drop file: to use the built-in adapter for %s, or name a protocol (%s)", value, path.Base(rest), known)
+	if file, ok := strings.CutPrefix(value, LibraryPrefix); ok {
+		name, err = loadLibrary(file)
+		return name, false, err
 	}
 	if m := deepstreamLibrary.FindStringSubmatch(path.Base(value)); m != nil {
 		if _, ok := Lookup(m[1]); ok {
 			return m[1], true, nil
 		}
-		return "", false, fmt.Errorf("proto-lib %q: the protocol %s is not supported by this version; %s", value, m[1], known)
+		return "", false, fmt.Errorf("proto-lib %q: the protocol %s is not built in (%s); write %s%s to load that very library",
+			value, m[1], known, LibraryPrefix, value)
 	}
 	if _, ok := Lookup(value); ok {
 		return value, false, nil
 	}
 	if strings.ContainsRune(value, '/') || strings.Contains(value, ".so") {
-		return "", false, fmt.Errorf("proto-lib %q is not the name of a DeepStream adaptor (libnvds_kafka_proto.so and the like), "+
-			"and protocol libraries of others are not supported by this version; name a protocol (%s)", value, known)
+		name, err = loadLibrary(value)
+		return name, false, err
 	}
 	hint := known
 	if n, ok := nearest.Of(value, Names()); ok {
 		hint = "did you mean " + n + "? " + known
 	}
 	return "", false, fmt.Errorf("proto-lib %q is not a known protocol; %s", value, hint)
+}
+
+// loadLibrary makes the library at a path known and returns its name.
+func loadLibrary(file string) (name string, err error) {
+	if loader == nil {
+		return "", fmt.Errorf("proto-lib %q: this program cannot load protocol libraries; known are %s", file, strings.Join(Names(), ", "))
+	}
+	file = strings.TrimPrefix(file, "//") // file:///path, as in a URI
+	st, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("proto-lib: there is no library %q; write the whole path, or the name of a protocol (known are %s): %w",
+			file, strings.Join(Names(), ", "), fs.ErrNotExist)
+	case !st.Mode().IsRegular():
+		return "", fmt.Errorf("proto-lib %q is not a file; name the library", file)
+	}
+	if file, err = filepath.Abs(file); err != nil {
+		return "", err
+	}
+	a, err := loader(file)
+	if err != nil {
+		return "", err
+	}
+	registry.Lock()
+	defer registry.Unlock()
+	if registry.libraries == nil {
+		registry.libraries = map[string]Adapter{}
+	}
+	registry.libraries[a.Name()] = a
+	return a.Name(), nil
 }

@@ -87,6 +87,51 @@ func TestPublishAndDrain(t *testing.T) {
 	}
 }
 
+// TestPublishKeepsOffTheHeap: a message is copied into memory that is used again.
+func TestPublishKeepsOffTheHeap(t *testing.T) {
+	f := &adaptertest.Fake{}
+	f.Down(true) // nothing is handed on, which would count as well
+	c := dial(t, f, Options{MaxMessages: 1 << 20})
+	adaptertest.Wait(t, "the state", func() bool { return c.Stats().LastError != "" })
+	m := Message{Topic: "t", Key: []byte("k"), Payload: []byte("payload"), Headers: adapters.Headers(nil).AppendString("a", "b")}
+	if n := testing.AllocsPerRun(2000, func() { _ = c.Publish(m) }); n > 0.1 {
+		t.Errorf("%v allocations a message", n)
+	}
+}
+
+// TestHeaders: they travel with their message, over disk as well, and damaged ones are refused.
+func TestHeaders(t *testing.T) {
+	f := &adaptertest.Fake{}
+	f.Down(true)
+	opts := Options{Spool: Spool{Dir: t.TempDir(), Mode: SpoolAlways}}
+	c := dial(t, f, opts)
+	headers := func(i int) adapters.Headers {
+		if i%2 == 0 {
+			return nil
+		}
+		return adapters.Headers(nil).AppendString("i", fmt.Sprint(i))
+	}
+	for i := range 10 {
+		if err := c.Publish(Message{Payload: []byte{byte(i)}, Headers: headers(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Publish(Message{Payload: []byte("x"), Headers: adapters.Headers{1, 0, 'x'}}); !errors.Is(err, ErrHeaders) {
+		t.Errorf("damaged headers: %v", err)
+	}
+	if r := c.Close(soon(t)); r.Spooled != 10 {
+		t.Fatalf("%+v", r)
+	}
+	f.Down(false)
+	c = dial(t, f, opts)
+	adaptertest.Wait(t, "delivery", func() bool { return len(f.Received()) == 10 })
+	for i, m := range f.Received() {
+		if string(m.Headers) != string(headers(i)) || m.Payload[0] != byte(i) {
+			t.Errorf("message %d is %+v", i, m)
+		}
+	}
+}
+
 func TestTopics(t *testing.T) {
 	f := &adaptertest.Fake{}
 	c := dial(t, f, Options{ConnStr: "fake;1"})

@@ -13,8 +13,8 @@
 // which the adapter is fed), the spool behind it (on disk), and the stage behind that (in memory, on the
 // way to disk). Without a spool, or while it has no work, there is only the queue.
 //
-// Lock order: link.mu, then the registry's, notifier.mu or the spool's own. No adapter, no callback and no
-// file is touched under any of them.
+// Lock order: receiver.call, link.mu, then the registry's, receiver.mu, notifier.mu or the spool's own. No
+// adapter, no callback and no file is touched under any of them, but for receiver.call.
 package broker
 
 import (
@@ -32,6 +32,7 @@ var (
 	ErrTooLarge = errors.New("the message is larger than the whole queue")
 	ErrClosed   = errors.New("the connection is closed")
 	ErrNoTopic  = errors.New("the message has no topic and the connection has no default one")
+	ErrHeaders  = errors.New("the message's headers are damaged")
 	ErrCanceled = errors.New("the wait was interrupted")
 )
 
@@ -79,17 +80,24 @@ type Options struct {
 
 	// Of a shared connection those of the first user hold.
 	MaxMessages int   // messages without an answer of the server, in memory; 0 means DefaultMaxMessages
-	MaxBytes    int64 // bytes of them (topic, key and payload); 0 means DefaultMaxBytes
+	MaxBytes    int64 // bytes of them (topic, key, payload and headers); 0 means DefaultMaxBytes
 	FullPolicy  FullPolicy
 	Spool       Spool
 	Reconnect   Reconnect
 	NoHeaders   bool // messages go without the headers that name session and sequence number
+	// ReceiveOnly refuses Publish. A link that is not shared then has no producer at all.
+	ReceiveOnly bool
 
 	StrictConfig bool // an unknown key or option is an error of Connect; otherwise a warning to Log
 
 	Log       func(adapters.LogEntry)
 	OnState   func(StateChange)
 	OnDropped func(DropReport) // at most once a second
+	// OnResults is told the final word on messages, those of other users of a shared link included: whoever
+	// cares publishes with PublishSeq. Unlike the other callbacks it is called by a goroutine of the adapter,
+	// which it must not hold up, and possibly before PublishSeq has returned. What is left at Close, and what
+	// was given up in the spool, has no result.
+	OnResults func([]adapters.Result)
 	// OnClosed is the very last call of a connection that Connect has given: usually before Close returns,
 	// later if another callback still runs then. After it nothing of the caller's is used any more.
 	OnClosed func()
@@ -100,7 +108,8 @@ type Message struct {
 	Topic       string // "" means the default topic
 	Key         []byte // nil or empty means none
 	Payload     []byte
-	TimestampMS int64 // milliseconds since 1970 UTC; 0 means now
+	Headers     adapters.Headers // nil means none; a protocol without headers leaves them out
+	TimestampMS int64            // milliseconds since 1970 UTC; 0 means now
 }
 
 // A Connection sends messages to a server, alone or over a link that it shares with others. Its methods
@@ -167,6 +176,9 @@ func (c *Connection) DefaultTopic() string {
 // PartitionKey is the path of the field that is to become the key, as the configuration names it; ""
 // when it does not.
 func (c *Connection) PartitionKey() string { return c.l.info.PartitionKey }
+
+// Protocol is the adapter in use.
+func (c *Connection) Protocol() adapters.Adapter { return c.l.adapter }
 
 // Shared reports whether others may use the same link.
 func (c *Connection) Shared() bool { return c.l.key != "" }

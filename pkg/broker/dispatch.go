@@ -28,6 +28,7 @@ func (l *link) dispatch(conn adapters.Conn) {
 	for {
 		began := time.Now()
 		failure := l.serve(conn)
+		l.rx.end()
 		_ = conn.Close() // what it leaves without an answer stays in the queue
 		if failure == nil || failure == errGaveUp {
 			return
@@ -66,6 +67,7 @@ func (l *link) reopen(failure error, attempts *int) adapters.Conn {
 		case <-timer.C:
 			conn, err := l.open()
 			if err == nil {
+				l.rx.begin(conn)
 				return conn
 			}
 			failure = err

@@ -120,6 +120,9 @@ func (c *Connection) leave(ctx context.Context) DrainReport {
 		return r
 	}
 	close(c.left)
+	l.mu.Unlock()
+	l.rx.closeAll(c) // first: what is published meanwhile has its time, what comes in has not
+	l.mu.Lock()
 	last := registry.leave(l)
 	if last {
 		l.closed = true

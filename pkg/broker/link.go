@@ -25,26 +25,28 @@ type link struct {
 	base        uint64 // the sequence number before the first of this run
 	sp          *spooler
 	info        adapters.Info // set before any use
+	rx          receiver
 
-	mu      sync.Mutex
-	users   []*Connection
-	q       queue
-	seq     uint64 // of the last message accepted
-	stats   counters
-	rtt     rtt
-	state   State
-	reason  string
-	attempt int
-	next    time.Time
-	was     bool // has been connected
-	session int  // counts the adapter's Conns
-	closed  bool
-	idle    bool          // the dispatcher waits for wake
-	full    bool          // the dispatcher waits for room, or is about to
-	told    bool          // the first state was told
-	waiters int           // goroutines that wait on changed
-	changed chan struct{} // closed and replaced when there are waiters and something has changed
-	limit   *time.Timer   // of the patience with a server that is away
+	mu       sync.Mutex
+	users    []*Connection
+	watchers []*Connection // users with OnResults; replaced, never changed
+	q        queue
+	seq      uint64 // of the last message accepted
+	stats    counters
+	rtt      rtt
+	state    State
+	reason   string
+	attempt  int
+	next     time.Time
+	was      bool // has been connected
+	session  int  // counts the adapter's Conns
+	closed   bool
+	idle     bool          // the dispatcher waits for wake
+	full     bool          // the dispatcher waits for room, or is about to
+	told     bool          // the first state was told
+	waiters  int           // goroutines that wait on changed
+	changed  chan struct{} // closed and replaced when there are waiters and something has changed
+	limit    *time.Timer   // of the patience with a server that is away
 
 	wake    chan struct{} // one token: look at the queue
 	room    chan struct{} // one token: the adapter may have room again
@@ -72,7 +74,8 @@ func newLink(c *Connection, a adapters.Adapter, substituted bool, key string) (*
 	l := &link{opts: c.opts, adapter: a, substituted: substituted, key: key, maxMessages: c.opts.MaxMessages,
 		maxBytes: c.opts.MaxBytes, users: []*Connection{c}, changed: make(chan struct{}), wake: make(chan struct{}, 1),
 		room: make(chan struct{}, 1), stop: make(chan struct{}), givenUp: make(chan struct{})}
-	c.l = l
+	c.l, l.rx.l = l, l
+	l.watchLocked(c) // nobody else knows it yet
 	if !c.opts.NoHeaders {
 		l.identity = max(rand.Uint64(), 1)
 	}
@@ -90,6 +93,7 @@ func newLink(c *Connection, a adapters.Adapter, substituted bool, key string) (*
 		}
 		l.sp.start()
 	}
+	l.rx.begin(conn)
 	safe.Go(&l.wg, "dispatch of "+a.Name(), l.panicked, func() { l.dispatch(conn) })
 	return l, nil
 }
@@ -101,7 +105,7 @@ func (l *link) open() (adapters.Conn, error) {
 	s := &sink{l: l, session: l.session}
 	l.mu.Unlock()
 	return l.adapter.Open(adapters.Config{ConnStr: l.opts.ConnStr, ConfigPath: l.opts.ConfigPath,
-		Strict: l.opts.StrictConfig, MaxMessages: l.maxMessages, RetryInterval: l.opts.Reconnect.asked,
+		Strict: l.opts.StrictConfig, MaxMessages: l.maxMessages, ReceiveOnly: l.opts.ReceiveOnly && l.key == "", RetryInterval: l.opts.Reconnect.asked,
 		MaxRetryInterval: l.opts.Reconnect.MaxInterval}, s)
 }
 
@@ -120,6 +124,7 @@ func (l *link) attach(c *Connection) {
 	defer l.mu.Unlock()
 	c.l = l
 	l.users = append(l.users, c)
+	l.watchLocked(c)
 	if l.told {
 		c.notify.state(l.changeLocked(StateConnecting))
 	}
@@ -130,6 +135,7 @@ func (l *link) detach(c *Connection) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.users = slices.DeleteFunc(l.users, func(x *Connection) bool { return x == c })
+	l.unwatchLocked(c)
 }
 
 // The following tell every user.

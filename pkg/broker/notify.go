@@ -39,7 +39,7 @@ type notifier struct {
 	once sync.Once
 
 	mu      sync.Mutex // after link.mu, never the other way round
-	events  []any      // StateChange and adapters.LogEntry in order
+	events  []any      // StateChange, adapters.LogEntry and func() in order
 	logs    int        // log lines among them
 	left    int        // log lines left out
 	drops   DropReport
@@ -65,6 +65,14 @@ func (n *notifier) state(s StateChange) {
 	}
 	n.mu.Lock()
 	n.events = append(n.events, s)
+	n.mu.Unlock()
+	token(n.wake)
+}
+
+// later calls f among the other events.
+func (n *notifier) later(f func()) {
+	n.mu.Lock()
+	n.events = append(n.events, f)
 	n.mu.Unlock()
 	token(n.wake)
 }
@@ -170,6 +178,8 @@ func (n *notifier) call(event any) {
 		n.c.opts.Log(e)
 	case DropReport:
 		n.c.opts.OnDropped(e)
+	case func():
+		e()
 	case closed:
 		n.c.opts.OnClosed()
 	}

@@ -36,12 +36,16 @@ func (c *Connection) defaults(m *Message) (ts int64, topic string) {
 // putLocked takes the message into the queue or says why not.
 func (c *Connection) putLocked(m *Message, topic string, ts int64) error {
 	l := c.l
-	size := len(topic) + len(m.Key) + len(m.Payload)
+	size := len(topic) + len(m.Key) + len(m.Payload) + len(m.Headers)
 	switch {
 	case l.closed || c.isClosed():
 		return ErrClosed
+	case c.opts.ReceiveOnly:
+		return ErrReceiveOnly
 	case topic == "":
 		return ErrNoTopic
+	case m.Headers != nil && m.Headers.Check() != nil:
+		return ErrHeaders
 	case int64(size) > l.maxBytes || size > adapters.MaxBatchData/2, l.sp != nil && int64(size) > l.sp.most:
 		return ErrTooLarge
 	}
@@ -51,7 +55,7 @@ func (c *Connection) putLocked(m *Message, topic string, ts int64) error {
 		}
 	}
 	l.seq++
-	msg := adapters.Message{Seq: l.seq, TimestampMS: ts, Session: l.identity, Key: m.Key, Payload: m.Payload}
+	msg := adapters.Message{Seq: l.seq, TimestampMS: ts, Session: l.identity, Key: m.Key, Payload: m.Payload, Headers: m.Headers}
 	if l.identity != 0 {
 		msg.Number = l.seq - l.base
 	}

@@ -11,7 +11,8 @@ import (
 
 const (
 	chunkSize  = 256 << 10 // bytes of messages in a chunk; a larger message has a chunk of its own
-	freeChunks = 32        // how many empty chunks are kept for reuse
+	freeChunks = 256       // how many empty chunks are kept for reuse while there are messages …
+	idleChunks = 32        // … and when there are none
 )
 
 // A queue holds the messages that have no answer yet, in order. Its owner locks.
@@ -318,7 +319,15 @@ func (q *queue) sweep() {
 }
 
 func (q *queue) recycle(c *chunk) {
-	if len(q.free) < freeChunks && cap(c.batch.Data) >= chunkSize && cap(c.batch.Data) <= 2*chunkSize {
+	most := freeChunks
+	if q.messages == 0 {
+		most = idleChunks
+		if len(q.free) > most {
+			clear(q.free[most:])
+			q.free = q.free[:most]
+		}
+	}
+	if len(q.free) < most && cap(c.batch.Data) >= chunkSize && cap(c.batch.Data) <= 2*chunkSize {
 		c.reset()
 		q.free = append(q.free, c)
 	}

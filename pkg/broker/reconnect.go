@@ -49,15 +49,19 @@ func (r *Reconnect) complete() error {
 	return nil
 }
 
-// pause is how long to wait after so many attempts in a row have failed: between half and one and a half
-// of the doubled interval, so that a thousand devices do not come back in one moment.
-func (r *Reconnect) pause(attempts int) time.Duration {
+// pause is Pause with the dice of the process.
+func (r *Reconnect) pause(attempts int) time.Duration { return r.Pause(attempts, rand.N) }
+
+// Pause is how long to wait after so many attempts in a row have failed: between half and one and a half
+// of the doubled interval, so that a thousand devices do not come back in one moment. random gives a
+// number from 0 to below its argument. Interval and MaxInterval must be set (simulations use it).
+func (r *Reconnect) Pause(attempts int, random func(time.Duration) time.Duration) time.Duration {
 	d := r.Interval
 	for ; attempts > 1 && d < r.MaxInterval; attempts-- {
 		d *= 2
 	}
 	d = min(d, r.MaxInterval)
-	return d/2 + rand.N(d)
+	return d/2 + random(d)
 }
 
 // reconnectGroup is the section of DeepStream's cfg_nvmsgbroker.txt.

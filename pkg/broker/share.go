@@ -138,3 +138,15 @@ func (r *sharedLinks) leave(l *link) bool {
 	delete(r.m, l.key)
 	return true
 }
+
+// Signature names what a connection with these options may share, as 64 hexadecimal digits; "" when its
+// configuration does not say share-connection=1. It is the same in every process and at every time.
+func Signature(o Options) (string, error) {
+	name, _, err := adapters.ResolveProtoLib(o.ProtoLib)
+	if err != nil {
+		return "", err
+	}
+	a, _ := adapters.Lookup(name)
+	key, _, err := signature(o, a)
+	return key, err
+}

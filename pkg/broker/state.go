@@ -152,10 +152,15 @@ func (s *sink) Done(results []adapters.Result) {
 			l.mu.Unlock()
 			return
 		}
+		watchers := l.watchers
+		var told []adapters.Result
 		for i := range part {
 			payload, ok := l.q.answer(part[i].Seq)
 			if !ok {
 				continue
+			}
+			if len(watchers) > 0 {
+				told = append(told, part[i])
 			}
 			l.rtt.answered(part[i].Seq)
 			if l.sp != nil {
@@ -177,6 +182,9 @@ func (s *sink) Done(results []adapters.Result) {
 		l.mu.Unlock()
 		if full {
 			token(l.room)
+		}
+		if len(told) > 0 {
+			tellResults(watchers, told)
 		}
 	}
 }

@@ -16,7 +16,7 @@ const (
 	dropExpired = "expired" // too long in the spool
 	dropDamaged = "damaged" // unreadable in the spool
 	dropStopped = "stopped" // left at the end, and not spooled
-	dropRefused = "refused" // no topic, too large, or the connection is closed
+	dropRefused = "refused" // no topic, too large, damaged headers, or the connection is closed
 )
 
 type counters struct {
@@ -54,10 +54,15 @@ type Stats struct {
 	Dropped      uint64 // refused by Publish, or given up later
 	DroppedBy    map[string]uint64
 	Bytes        uint64 // payload bytes acknowledged
-	QueuedBytes  uint64 // topic, key and payload bytes in memory without an answer
+	QueuedBytes  uint64 // topic, key, payload and header bytes in memory without an answer
 	Retried      uint64 // messages that were under way when a session was lost, and are sent again
 	Reconnects   uint64 // how often the connection came back
 	Sessions     uint64 // how often the adapter had to start anew after a fatal error
+
+	Received       uint64 // messages that subscriptions brought
+	ReceivedBytes  uint64 // payload bytes of them
+	Redelivered    uint64 // those of them that the server had sent before, as far as it says
+	Unacknowledged uint64 // handed out, or waiting for Next, without an Ack
 
 	Spooled       uint64 // messages on disk without an answer
 	SpooledBytes  uint64 // of the spool's files
@@ -96,6 +101,10 @@ func (c *Connection) Stats() Stats {
 	for why, n := range l.stats.droppedBy {
 		s.DroppedBy[why] = n
 	}
+	l.rx.mu.Lock()
+	s.Received, s.ReceivedBytes, s.Redelivered = l.rx.received, l.rx.bytes, l.rx.redelivered
+	s.Unacknowledged = uint64(max(l.rx.unacknowledged, 0))
+	l.rx.mu.Unlock()
 	s.RoundTrip50, s.RoundTrip90, s.RoundTrip99 = l.rtt.percentiles()
 	if l.sp != nil {
 		st := l.stats.left

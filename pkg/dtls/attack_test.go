@@ -317,3 +317,80 @@ func TestJunkDataBeforeFinished(t *testing.T) {
 	server.connected(1)
 	client.connected(1)
 }
+
+// A client with a valid cookie that shakes hands up to its signed flight, again
+// and again, and with another certificate each time, costs bounded memory and
+// does not keep the true one away.
+func TestHalfHandshakes(t *testing.T) {
+	server := newEnd(t, false)
+	defer server.close()
+	server.encConfig.RetransmitInitial = time.Hour // nothing else tells the decoder
+	server.encConfig.RetransmitMax = time.Hour
+	var mu sync.Mutex
+	var back *end
+	server.out = func(p []byte) error {
+		mu.Lock()
+		to := back
+		mu.Unlock()
+		return (&wiring{to: to}).send(p)
+	}
+	server.open()
+	server.start()
+	for range 30 {
+		client := newEnd(t, true)
+		mu.Lock()
+		back = client
+		mu.Unlock()
+		up := &wiring{to: server, tap: func(p []byte) [][]byte {
+			// The Finished and everything behind it is missing.
+			var cut []byte
+			for rest := p; len(rest) > 0; {
+				record, after, ok := nextRecord(rest)
+				if !ok {
+					break
+				}
+				if rest = after; recordEpoch(record) == 0 {
+					cut = append(cut, record...)
+				}
+			}
+			return [][]byte{cut}
+		}}
+		client.out = up.send
+		client.open()
+		client.start()
+		poll(t, "the server's view of the certificate", func() bool {
+			c := server.dec.Connection()
+			id, err := client.dec.Identity()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.PeerPEM() == id.CertificatePEM()
+		})
+		client.close()
+		d := &server.dec.calls
+		d.mu.Lock()
+		waiting := len(d.queue) - d.head
+		d.mu.Unlock()
+		if waiting > soonLimit {
+			t.Fatalf("%d callbacks wait", waiting)
+		}
+		server.enc.c.mu.Lock()
+		attempts := len(server.enc.c.run.attempts)
+		server.enc.c.mu.Unlock()
+		if attempts > 2 {
+			t.Fatalf("%d attempts", attempts)
+		}
+	}
+	client := newEnd(t, true)
+	defer client.close()
+	mu.Lock()
+	back = client
+	mu.Unlock()
+	client.out = (&wiring{to: server}).send
+	client.open()
+	client.start()
+	client.connected(1)
+	server.connected(1)
+	sameKeys(t, client, server)
+	server.until("the certificates", func() bool { return len(server.peers) == 31 })
+}

@@ -3,23 +3,13 @@
 package dtls
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/gst-edgewire/gst-edgewire/internal/safe"
+	"github.com/gst-edgewire/gst-edgewire/pkg/dtls/handshake"
 	"github.com/gst-edgewire/gst-edgewire/pkg/dtls/wire"
 	"github.com/gst-edgewire/gst-edgewire/pkg/srtp"
-	pion "github.com/pion/dtls/v3"
-	"github.com/pion/dtls/v3/pkg/crypto/elliptic"
-	"github.com/pion/dtls/v3/pkg/protocol/handshake"
 )
 
 const (
@@ -28,7 +18,7 @@ const (
 
 	// serverAttempt bounds a server's attempt when there is no handshake-timeout.
 	serverAttempt = time.Minute
-	// kickAfter: a client that asks again sooner has only crossed our answer.
+	// kickAfter: a peer that asks again sooner has only crossed our answer.
 	kickAfter = 20 * time.Millisecond
 )
 
@@ -37,46 +27,45 @@ var (
 	errRequest = errors.New("the attempt followed a HelloVerifyRequest that the server contradicts")
 )
 
-// curves are offered in this order. P-256 costs the least: the stack computes
-// public keys twice, which is quick on a curve with tables.
-var curves = []elliptic.Curve{elliptic.P256, elliptic.X25519, elliptic.P384}
-
-// attempt is one handshake of pion's stack and the packet transport beneath it.
+// attempt is one handshake. It has no goroutine: what comes from the network, a
+// timer or the application's verdict is queued, and the encoder's dispatcher
+// calls work, which computes and sends. So no streaming thread computes, and
+// the datagrams that work queues follow on the same goroutine.
 type attempt struct {
 	r            *run
 	hello        *wire.Hello // of a server
-	random       helloRandom // of a client
-	clientRandom [32]byte
+	from         *client     // of a client
+	random       [32]byte    // of the client
 	order        uint64
 	began        time.Time
-	ctx          context.Context
-	cancel       context.CancelFunc
-	conn         *pion.Conn
-	noProfile    bool // the client offers use_srtp without one of ours
+	guard        *wire.Guard
+	workLater    func() // work, made once
+	timerExpires func()
 
-	// Results.
-	profile          srtp.Profile
-	pem, fingerprint string // of the peer; written with the connection's lock held
+	// mu guards what comes from outside. It is never held while something is computed.
+	mu        sync.Mutex
+	in        [][]byte
+	inBytes   int
+	kicked    bool
+	answer    verdict // of the application
+	scheduled bool    // work is queued
+	ended     bool
+	timer     *time.Timer
+	alarm     time.Time // when the timer fires; zero: it does not
 
-	mu          sync.Mutex
-	wake        chan struct{}
-	guard       *wire.Guard
-	err         error // why it was given up, if this end did so
-	closed      bool
-	expired     bool // the read deadline
-	detached    bool
-	primed      bool
-	cipherSpec  bool // the peer's ChangeCipherSpec has been passed
-	in          [][]byte
-	inBytes     int
-	pass        [][]byte // judged, for the stack
-	held        [][]byte // records of epoch 1 that nobody can open yet
-	heldBytes   int
-	ready       [][]byte // records that have authenticated, for the session
-	readyBytes  int
-	serverHello collector
-	secrets     *secrets
-	protection  *protection
+	// What follows is work's.
+	begun      bool
+	complete   bool
+	client     *handshake.Client
+	server     *handshake.Server
+	finishing  collector // the peer's Finished
+	held       [][]byte  // records of epoch 1 that nobody can open yet
+	heldBytes  int
+	ready      [][]byte // records that have authenticated, for the session
+	readyBytes int
+	secrets    *handshake.Secrets
+	protection *protection
+	finished   []byte // a server's Finished
 
 	sequence    uint64 // of the next record of epoch 0
 	flight      []outRecord
@@ -84,192 +73,53 @@ type attempt struct {
 	sentAt      time.Time
 	due         time.Time // of the next retransmission; zero: none
 	interval    time.Duration
-	timer       *time.Timer
-	alarm       time.Time // when the timer fires; zero: it does not
+
+	// Results.
+	profile          srtp.Profile
+	pem, fingerprint string // of the peer; written with the connection's lock held
 }
 
-// outRecord is a record of the last flight, unprotected.
-type outRecord struct {
-	typ   byte
-	epoch uint16
-	body  []byte
-}
+// verdict is what the application says about the peer's certificate.
+type verdict int
 
-// newAttempt makes an attempt: a server's has a hello, a client's a random.
-// c.mu is held.
-func newAttempt(r *run, hello *wire.Hello, random helloRandom) *attempt {
-	ctx, cancel := context.WithCancel(r.ctx)
+const (
+	unasked verdict = iota
+	accepted
+	refused
+)
+
+// newAttempt makes an attempt: a server's has a hello, a client's a random. c.mu is held.
+func newAttempt(r *run, hello *wire.Hello, random [32]byte) *attempt {
 	r.order++
 	a := &attempt{
 		r: r, hello: hello, random: random, order: r.order, began: time.Now(),
-		ctx: ctx, cancel: cancel, wake: make(chan struct{}, 1),
 		guard: wire.NewGuard(r.config.IsClient), interval: r.config.RetransmitInitial,
 	}
+	a.workLater = a.work
+	a.timerExpires = a.ring
 	if hello != nil {
-		a.clientRandom = hello.Random
-		a.in = [][]byte{hello.Primer}
-	} else {
-		a.clientRandom = random.marshal()
+		a.random = hello.Random
 	}
+	handshakeBegins()
 	return a
 }
 
-// shake runs the handshake to its end.
-func (a *attempt) shake() error {
-	handshakeBegins()
-	defer handshakeEnds()
-	r := a.r
-	id, err := r.dec.Identity()
-	if err != nil {
-		return &localError{fmt.Errorf("no certificate could be made: %w", err)}
+// schedule lets work run. a.mu is held.
+func (a *attempt) schedule() {
+	if !a.scheduled && !a.ended {
+		a.scheduled = true
+		a.r.enc.calls.post(a.workLater)
 	}
-	cert := id.TLS()
-	opts := []pion.Option{
-		pion.WithCipherSuites(cipherSuites...),
-		pion.WithEllipticCurves(curves...),
-		pion.WithMTU(r.config.MTU - headerSize - messageHeader),
-		pion.WithFlightInterval(24 * time.Hour), // retransmission is ours
-		pion.WithLoggerFactory(pionLog{}),
-		pion.WithKeyLogWriter(keyLog{a}),
-		pion.WithInsecureSkipVerify(true), // judge does it
-		pion.WithVerifyPeerCertificate(a.verify),
-	}
-	profiles := make([]pion.SRTPProtectionProfile, 0, len(r.config.Profiles))
-	for _, p := range r.config.Profiles {
-		profiles = append(profiles, pion.SRTPProtectionProfile(p))
-	}
-	var conn *pion.Conn
-	if r.config.IsClient {
-		client := []pion.ClientOption{
-			pion.WithHelloRandomBytesGenerator(a.fixRandom),
-			pion.WithGetClientCertificate(func(*pion.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }),
-		}
-		if name := r.dec.configuration().ServerName; name != "" {
-			client = append(client, pion.WithServerName(name))
-		}
-		for _, o := range opts {
-			client = append(client, o)
-		}
-		if len(profiles) > 0 {
-			client = append(client, pion.WithSRTPProtectionProfiles(profiles...))
-		}
-		conn, err = pion.ClientWithOptions(a, memoryAddr{}, client...)
-	} else {
-		server := []pion.ServerOption{
-			pion.WithCertificates(cert),
-			pion.WithClientAuth(pion.RequireAnyClientCert),
-		}
-		for _, o := range opts {
-			server = append(server, o)
-		}
-		offered := offeredProfiles(a.hello.Primer)
-		if len(offered) > 0 && !common(profiles, offered) {
-			// Pion refuses such a client; RFC 5764 section 4.1 leaves the
-			// extension out and goes on.
-			a.noProfile = true
-			profiles = offered
-			server = append(server, pion.WithServerHelloMessageHook(withoutSRTP))
-		}
-		if len(profiles) > 0 {
-			server = append(server, pion.WithSRTPProtectionProfiles(profiles...))
-		}
-		conn, err = pion.ServerWithOptions(a, memoryAddr{}, server...)
-	}
-	if err != nil {
-		return &localError{fmt.Errorf("the DTLS stack does not take the configuration: %w", err)}
-	}
-	if err := setTransport(conn, stackConn{a}); err != nil {
-		logf(LogDebug, "connection-id %q: %v", r.c.id, err)
-	}
-	if err := setSilent(conn); err != nil {
-		logf(LogDebug, "connection-id %q: %v", r.c.id, err)
-	}
-	a.mu.Lock()
-	a.conn = conn
-	a.mu.Unlock()
-	err = conn.HandshakeContext(a.ctx)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err != nil {
-		if a.err != nil {
-			err = a.err
-		}
-		return err
-	}
-	if p, ok := conn.SelectedSRTPProtectionProfile(); ok && !a.noProfile {
-		a.profile = srtp.Profile(p)
-	}
-	return nil
 }
 
-// verify is called by the stack when the peer has proved that it has the key
-// of its certificate.
-func (a *attempt) verify(chain [][]byte, _ [][]*x509.Certificate) (err error) {
-	err = errors.New("a panic") // unless this returns
-	defer safe.Recover("the verification of a DTLS peer", a.panicked)
-	if len(chain) == 0 {
-		return errors.New("the peer has no certificate")
-	}
-	a.r.setPeer(a, chain[0])
-	pem, fingerprint := a.pem, a.fingerprint
-	cfg := a.r.dec.configuration()
-	if cfg.Accept != nil && a.r.wasAccepted(pem) {
-		cfg.Accept = nil
-	}
-	err = judge(a.ctx, a.r.dec, cfg, chain, pem, fingerprint, !a.r.config.IsClient)
-	if err != nil {
-		a.mu.Lock()
-		if a.err == nil {
-			a.err = err
-		}
-		a.mu.Unlock()
-		return err
-	}
-	if cfg.Accept != nil {
-		a.r.setAccepted(pem)
-	}
-	return nil
-}
-
-// fixRandom gives the stack the random of this handshake.
-func (a *attempt) fixRandom() [handshake.RandomBytesLength]byte {
-	if err := setHelloTime(a.conn, a.random.time); err != nil {
-		a.fail(&localError{err})
-	}
-	return a.random.bytes
-}
-
-// fail gives the attempt up for a reason.
-func (a *attempt) fail(err error) {
+// start lets an attempt begin. c.mu is held.
+func (a *attempt) start() {
 	a.mu.Lock()
-	a.failLocked(err)
+	a.schedule()
 	a.mu.Unlock()
 }
 
-func (a *attempt) failLocked(err error) {
-	if a.err == nil {
-		a.err = err
-	}
-	a.cancel()
-}
-
-// abort ends the attempt from outside.
-func (a *attempt) abort() { a.fail(context.Canceled) }
-
-// close ends what is left of the stack. Nothing that it still writes goes out.
-func (a *attempt) close() {
-	a.cancel()
-	a.mu.Lock()
-	a.detached = true
-	conn := a.conn
-	a.mu.Unlock()
-	if conn != nil {
-		_ = conn.Close()
-	}
-	_ = a.Close()
-}
-
-// push takes a datagram of the network.
+// push takes a datagram of the network. c.mu is held.
 func (a *attempt) push(p []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -279,93 +129,159 @@ func (a *attempt) push(p []byte) {
 	}
 	a.in = append(a.in, p)
 	a.inBytes += len(p)
-	a.signal()
+	a.schedule()
 }
 
 // kick sends the last flight again, because the peer asks for it.
 func (a *attempt) kick() {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if now := time.Now(); !a.due.IsZero() && now.Sub(a.sentAt) >= kickAfter {
-		a.due = now
-		a.signal()
-	}
+	a.kicked = true
+	a.schedule()
+	a.mu.Unlock()
 }
+
+// end stops the timer; work does nothing any more. It returns what has come
+// since work looked last.
+func (a *attempt) end() [][]byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ended {
+		return nil
+	}
+	a.ended = true
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	in := a.in
+	a.in = nil
+	handshakeEnds()
+	return in
+}
+
+// abort ends the attempt from outside.
+func (a *attempt) abort() { a.end() }
 
 // hint says what was seen instead of what was waited for.
-func (a *attempt) hint() string {
+func (a *attempt) hint() string { return a.guard.Hint() }
+
+// setAlarm lets work run when something is due. A timer that fires too early is
+// cheaper than one that is set anew for every flight.
+func (a *attempt) setAlarm() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.guard.Hint()
+	if a.ended || a.due.IsZero() || !a.alarm.IsZero() && !a.alarm.After(a.due) {
+		return
+	}
+	a.alarm = a.due
+	wait := max(time.Until(a.due), 0)
+	if a.timer == nil {
+		a.timer = time.AfterFunc(wait, a.timerExpires)
+	} else {
+		a.timer.Reset(wait)
+	}
 }
 
-// detach takes the established session over from the stack, which sends and
-// receives nothing any more. rest is what came for the session already.
-func (a *attempt) detach() (s *session, rest [][]byte, err error) {
+func (a *attempt) ring() {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.protection == nil {
-		return nil, nil, &localError{errors.New("the DTLS stack has not logged its master secret")}
+	a.alarm = time.Time{}
+	a.schedule()
+	a.mu.Unlock()
+}
+
+// work goes on with the handshake as far as it can.
+func (a *attempt) work() {
+	a.mu.Lock()
+	a.scheduled = false
+	if a.ended {
+		a.mu.Unlock()
+		return
 	}
-	a.detached = true
-	a.guard.Established()
-	s = &session{
-		r: a.r, clientRandom: a.clientRandom, p: a.protection, guard: a.guard, sequence: a.sequence,
+	in, kicked, answer := a.in, a.kicked, a.answer
+	a.in, a.inBytes, a.kicked, a.answer = nil, 0, false, unasked
+	a.mu.Unlock()
+
+	rest, err := a.step(in, kicked, answer)
+	if err != nil || a.complete {
+		a.r.settle(a, rest, err)
+		return
 	}
-	if a.hello != nil {
-		for _, o := range a.flight {
-			if o.epoch == 1 && o.typ == typeHandshake {
-				s.finished = o.body
-			}
+	a.setAlarm()
+}
+
+// step works on what came. rest is what came after the end of the handshake.
+func (a *attempt) step(in [][]byte, kicked bool, answer verdict) (rest [][]byte, err error) {
+	if !a.begun {
+		a.begun = true
+		if err := a.begin(); err != nil {
+			return nil, err
 		}
 	}
-	rest = append(append(a.ready, a.held...), a.in...)
-	a.ready, a.held, a.in, a.pass, a.flight = nil, nil, nil, nil, nil
-	return s, rest, nil
+	if answer != unasked {
+		if err := a.judged(answer == accepted); err != nil {
+			return nil, err
+		}
+	}
+	for i, p := range in {
+		if err := a.take(a.guard.In(p)); err != nil {
+			return nil, err
+		}
+		if a.complete {
+			return in[i+1:], nil
+		}
+	}
+	if a.complete {
+		return in, nil
+	}
+	return nil, a.retransmit(kicked)
 }
 
-// keyLog takes the master secret from the stack, in the format of NSS. It is
-// pion's only way to hand it out, and never leaves this process.
-type keyLog struct{ a *attempt }
-
-func (k keyLog) Write(line []byte) (int, error) {
-	a := k.a
-	defer safe.Recover("the keys of a DTLS handshake", a.panicked)
-	words := strings.Fields(string(line))
-	if len(words) != 3 || words[0] != "CLIENT_RANDOM" {
-		return len(line), nil
+// session is the established session, which takes over from the attempt. rest
+// is what came for it already. c.mu is held, so that nothing comes between.
+func (a *attempt) session(after [][]byte) (s *session, rest [][]byte) {
+	a.guard.Established()
+	s = &session{
+		r: a.r, clientRandom: a.random, p: a.protection, guard: a.guard, sequence: a.sequence, finished: a.finished,
 	}
-	master, err := hex.DecodeString(words[2])
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err == nil {
-		err = a.setSecrets(master)
-	}
-	if err != nil {
-		a.failLocked(&localError{err})
-	}
-	a.signal()
-	return len(line), nil
+	rest = append(append(append(a.ready, a.held...), after...), a.end()...)
+	return s, rest
 }
 
-func (a *attempt) setSecrets(master []byte) error {
-	body, ok := a.serverHello.message()
-	if !ok || len(body) < 38 {
-		return errors.New("no ServerHello was seen")
+// serverLife bounds a server's attempt.
+func serverLife(timeout time.Duration) time.Duration {
+	if timeout > 0 {
+		return timeout
 	}
-	s := &secrets{master: master, clientRandom: a.clientRandom}
-	copy(s.serverRandom[:], body[2:34])
-	at := 35 + int(body[34])
-	if len(body) < at+2 {
-		return errors.New("the ServerHello is short")
+	return serverAttempt
+}
+
+// retransmit sends the flight again when it is due, or when the peer asks for it.
+func (a *attempt) retransmit(kicked bool) error {
+	if a.due.IsZero() {
+		return nil
 	}
-	var err error
-	if s.suite, err = suiteByID(binary.BigEndian.Uint16(body[at:])); err != nil {
-		return err
+	now := time.Now()
+	if kicked && now.Sub(a.sentAt) >= kickAfter {
+		a.due = now
 	}
-	if a.protection, err = newProtection(s, a.r.config.IsClient); err != nil {
-		return err
+	if now.Before(a.due) {
+		return nil
 	}
-	a.secrets = s
-	return nil
+	cfg := &a.r.config
+	switch {
+	case cfg.IsClient && !a.helloFlight() && now.Sub(a.flightSince) > 4*cfg.RetransmitMax,
+		!cfg.IsClient && now.Sub(a.began) > serverLife(cfg.HandshakeTimeout):
+		return errStalled
+	case cfg.IsClient && a.guard.Stale():
+		return errRequest // no more often than this
+	}
+	a.interval = min(2*a.interval, cfg.RetransmitMax)
+	a.due = now.Add(a.interval)
+	return a.repeat()
+}
+
+// again sends the flight again for a peer that repeats its own.
+func (a *attempt) again() {
+	if !a.due.IsZero() && time.Since(a.sentAt) >= kickAfter {
+		a.due = time.Now()
+	}
 }

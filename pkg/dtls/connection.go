@@ -91,6 +91,15 @@ func (c *Connection) tell(enc func(*EncoderHandler), dec func(*DecoderHandler)) 
 	}
 }
 
+// tellSoon queues a callback on the decoder that may wait for the next one: a
+// wake-up costs more than most callbacks. Within a retransmission's time another
+// one comes, or flush. c.mu is held.
+func (c *Connection) tellSoon(dec func(*DecoderHandler)) {
+	if d := c.dec; d != nil {
+		d.calls.postSoon(func() { dec(&d.handler) })
+	}
+}
+
 // panicked fails the connection after a panic of ours or of a callback.
 func (c *Connection) panicked(p *safe.PanicError) {
 	logf(LogError, "connection-id %q: %v\n%s", c.id, p, p.Stack)

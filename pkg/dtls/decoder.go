@@ -65,10 +65,7 @@ func (d *Decoder) Receive(datagram []byte) error {
 
 // Drain waits until what was received has been delivered, at most timeout.
 func (d *Decoder) Drain(timeout time.Duration) bool {
-	if d.calls.mine() {
-		return true
-	}
-	return d.calls.wait(timeout, func() bool { return !d.calls.running })
+	return d.calls.drainUnlessMine(timeout)
 }
 
 // Alive says that a packet outside DTLS, as of SRTP, has authenticated: the
@@ -127,7 +124,7 @@ func (d *Decoder) Close() {
 		return
 	}
 	d.gone = true
-	r := c.end()
+	c.end()
 	c.dec = nil
 	c.held, c.heldBytes = nil, 0
 	c.mu.Unlock()
@@ -135,7 +132,6 @@ func (d *Decoder) Close() {
 	if !d.calls.shut(stopBlocks) {
 		logf(LogWarning, "connection-id %q: a callback of %s has not returned %v after Close", c.id, d.owner, stopBlocks)
 	}
-	r.join()
 	release(c)
 }
 

@@ -3,13 +3,14 @@
 package dtls
 
 import (
-	"runtime"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 )
+
+// soonLimit bounds the callbacks that wait for another one.
+const soonLimit = 8
 
 // task is one callback: fn, or the delivery of a packet.
 type task struct {
@@ -69,6 +70,28 @@ func (d *dispatcher) post(fn func()) {
 	d.mu.Unlock()
 }
 
+// postSoon queues a callback that is called before the next one that is posted,
+// or by flush. Only a few wait so.
+func (d *dispatcher) postSoon(fn func()) {
+	d.mu.Lock()
+	if !d.closed {
+		d.queue = append(d.queue, task{fn: fn})
+		if len(d.queue)-d.head >= soonLimit {
+			d.wakeUp()
+		}
+	}
+	d.mu.Unlock()
+}
+
+// flush calls what waits for another callback.
+func (d *dispatcher) flush() {
+	d.mu.Lock()
+	if len(d.queue) > d.head && !d.closed {
+		d.wakeUp()
+	}
+	d.mu.Unlock()
+}
+
 // postPacket queues a packet, which must not change any more. It returns
 // false when the queue holds over times its bounds.
 func (d *dispatcher) postPacket(p []byte, over int) bool {
@@ -92,6 +115,11 @@ func (d *dispatcher) full(over int) bool {
 
 func (d *dispatcher) push(t task) {
 	d.queue = append(d.queue, t)
+	d.wakeUp()
+}
+
+// wakeUp lets a worker call what is queued. d.mu is held.
+func (d *dispatcher) wakeUp() {
 	if !d.running {
 		d.running = true
 		work(d)
@@ -189,22 +217,39 @@ func (d *dispatcher) interrupt(on bool) {
 	d.mu.Unlock()
 }
 
-// mine says whether the caller is inside one of the dispatcher's callbacks.
-func (d *dispatcher) mine() bool {
+// mine says whether the caller is inside one of the dispatcher's callbacks. If
+// the dispatcher runs at all, id is the caller's goroutine, else 0.
+func (d *dispatcher) mine() (id uint64, mine bool) {
+	d.mu.Lock()
+	running := d.running
+	d.mu.Unlock()
+	if !running {
+		return 0, false
+	}
+	id = goid()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.running && d.goid != 0 && d.goid == goid()
+	return id, d.running && d.goid == id
 }
 
 // drain waits until everything queued has been called, at most limit. From
 // inside a callback it calls what is queued itself, unless a delivery is
 // what it is inside of: that one cannot be entered again.
 func (d *dispatcher) drain(limit time.Duration) bool {
-	if d.mine() {
+	d.flush()
+	id, mine := d.mine()
+	if mine {
 		d.drainInline()
 		return true
 	}
-	return d.wait(limit, func() bool { return !d.running })
+	return d.wait(id, limit, func() bool { return !d.running })
+}
+
+// drainUnlessMine is drain, but from inside a callback it does nothing.
+func (d *dispatcher) drainUnlessMine(limit time.Duration) bool {
+	d.flush()
+	id, mine := d.mine()
+	return mine || d.wait(id, limit, func() bool { return !d.running })
 }
 
 func (d *dispatcher) drainInline() {
@@ -236,23 +281,27 @@ func (d *dispatcher) shut(limit time.Duration) bool {
 	d.packets, d.bytes = 0, 0
 	d.cond.Broadcast()
 	d.mu.Unlock()
-	if d.mine() {
+	id, mine := d.mine()
+	if mine {
 		return true
 	}
-	return d.wait(limit, func() bool { return !d.running })
+	return d.wait(id, limit, func() bool { return !d.running })
 }
 
 // wait waits for a condition under d.mu, at most limit (0: no limit), and not
-// at all if the one who runs d waits for the caller.
-func (d *dispatcher) wait(limit time.Duration, done func() bool) bool {
+// at all if the one who runs d waits for the caller, whose goroutine is id.
+func (d *dispatcher) wait(id uint64, limit time.Duration, done func() bool) bool {
 	d.mu.Lock()
 	already := done()
 	d.mu.Unlock()
 	if already {
 		return true
 	}
+	if id == 0 {
+		id = goid()
+	}
 	waits.mu.Lock()
-	me := waits.byGoid[goid()]
+	me := waits.byGoid[id]
 	if me != nil {
 		for x := d; x != nil; x = x.waitsFor {
 			if x == me {
@@ -292,93 +341,4 @@ func (d *dispatcher) wait(limit time.Duration, done func() bool) bool {
 		d.cond.Wait()
 	}
 	return true
-}
-
-// workers are the goroutines of all dispatchers. One that has nothing to do
-// waits a moment for the next: starting anew for every callback costs more.
-// One timer ends those that waited long enough: a timer for each wait would
-// wake a thread of Go's poller each time.
-var workers struct {
-	mu      sync.Mutex
-	idle    []*worker // the one that has waited longest first
-	round   uint64    // of the reaper
-	reaper  *time.Timer
-	reaping bool
-}
-
-const linger = 20 * time.Millisecond
-
-type worker struct {
-	goid  uint64
-	next  chan *dispatcher // nil: end
-	since uint64           // the round in which it began to wait
-}
-
-// work runs a dispatcher on a worker.
-func work(d *dispatcher) {
-	workers.mu.Lock()
-	if n := len(workers.idle); n > 0 {
-		w := workers.idle[n-1]
-		workers.idle[n-1] = nil
-		workers.idle = workers.idle[:n-1]
-		workers.mu.Unlock()
-		w.next <- d
-		return
-	}
-	workers.mu.Unlock()
-	safe.Go(nil, "the callbacks of DTLS connections", nil, func() {
-		w := &worker{goid: goid(), next: make(chan *dispatcher, 1)}
-		for d := d; d != nil; d = w.wait() {
-			d.run(w.goid)
-		}
-	})
-}
-
-// wait waits for the next dispatcher; nil: there was none.
-func (w *worker) wait() *dispatcher {
-	workers.mu.Lock()
-	w.since = workers.round
-	workers.idle = append(workers.idle, w)
-	if !workers.reaping {
-		workers.reaping = true
-		if workers.reaper == nil {
-			workers.reaper = time.AfterFunc(linger, reap)
-		} else {
-			workers.reaper.Reset(linger)
-		}
-	}
-	workers.mu.Unlock()
-	return <-w.next
-}
-
-// reap ends the workers that have waited for a whole round.
-func reap() {
-	workers.mu.Lock()
-	defer workers.mu.Unlock()
-	n := 0
-	for n < len(workers.idle) && workers.idle[n].since < workers.round {
-		workers.idle[n].next <- nil // has room: nobody else knows the worker
-		n++
-	}
-	workers.idle = slices.Delete(workers.idle, 0, n)
-	workers.round++
-	if workers.reaping = len(workers.idle) > 0; workers.reaping {
-		workers.reaper.Reset(linger)
-	}
-}
-
-// goid is the number of the calling goroutine. Go gives it nowhere but in a
-// stack trace; it is asked for when a worker starts and when a dispatcher is
-// waited for, never per packet.
-func goid() uint64 {
-	var buf [40]byte
-	n := runtime.Stack(buf[:], false)
-	var id uint64
-	for _, c := range buf[len("goroutine "):n] {
-		if c < '0' || c > '9' {
-			break
-		}
-		id = id*10 + uint64(c-'0')
-	}
-	return id
 }

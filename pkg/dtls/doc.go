@@ -5,15 +5,15 @@
 // sends and a decoder that receives), the handshake, the keys for SRTP and the
 // protection of application data.
 //
-// The handshake is pion's (github.com/pion/dtls/v3) over a packet transport in
-// memory. When it is complete the connection takes its secrets over and ends
-// pion's instance: an established connection has no goroutine, no timer and
-// no stack of its own, only two AEADs and a replay window.
+// The handshake is that of pkg/dtls/handshake, driven by what comes: the
+// encoder's dispatcher computes, so it has no goroutine of its own and no
+// streaming thread waits for it. An established connection has no timer either,
+// only two AEADs and a replay window.
 //
 // A datagram passes pkg/dtls/wire before it reaches the handshake: a server
 // answers a ClientHello without state until the cookie comes back (RFC 6347
-// section 4.2.1), and flights are judged by their signatures before the stack
-// sees them, so that spoofed datagrams cannot end a handshake. In epoch 1
+// section 4.2.1), and flights are judged by their signatures before the
+// handshake sees them, so that spoofed datagrams cannot end a handshake. In epoch 1
 // nothing reaches anybody unless its record authenticates.
 //
 // What is offered: DTLS 1.2 with ECDHE_ECDSA and ECDHE_RSA and AES-128-GCM or

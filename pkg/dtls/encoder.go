@@ -271,7 +271,7 @@ func (e *Encoder) Stop() {
 	e.started = false
 	e.joined()
 	e.takePending()
-	r := c.end()
+	c.end()
 	c.mu.Unlock()
 	if !e.calls.drain(stopSend) && e.handler.Unblock != nil {
 		e.handler.Unblock()
@@ -279,7 +279,6 @@ func (e *Encoder) Stop() {
 	if !e.calls.shut(stopBlocks) {
 		logf(LogWarning, "connection-id %q: a callback of %s has not returned %v after Stop", c.id, e.owner, stopBlocks)
 	}
-	r.join()
 }
 
 // Close stops the encoder and gives up the side.

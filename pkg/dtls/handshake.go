@@ -3,19 +3,62 @@
 package dtls
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"slices"
 	"time"
 
-	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/dtls/identity"
 	"github.com/gst-edgewire/gst-edgewire/pkg/dtls/wire"
 )
 
+// client is a client's way to a session: attempts, again and again until one
+// succeeds, is refused or stopped. A poisoned attempt goes on with the same
+// random, since a server that has begun takes another for junk.
+type client struct {
+	random   [32]byte
+	sequence uint64 // of the next record of epoch 0
+	began    time.Time
+	wait     time.Duration // before the next attempt
+}
+
 // startClient begins a handshake. c.mu is held.
 func (r *run) startClient() {
-	safe.Go(&r.wg, "a DTLS handshake", r.c.panicked, r.client)
+	c := &client{began: time.Now(), wait: r.config.RetransmitInitial}
+	// All of the random is random, the time in it too: RFC 5246 does not ask for
+	// the right one, and it would say which clock this is.
+	_, _ = rand.Read(c.random[:]) // never fails
+	// Numbers that cannot be guessed make forging a HelloVerifyRequest hard,
+	// which has to repeat that of the ClientHello. They are not those of the
+	// random, which everybody sees.
+	var number [4]byte
+	_, _ = rand.Read(number[:])
+	c.sequence = uint64(binary.BigEndian.Uint32(number[:]))
+	r.attempt(c)
+}
+
+// attempt begins an attempt of a client. c.mu is held.
+func (r *run) attempt(c *client) {
+	if r.final {
+		return
+	}
+	a := newAttempt(r, nil, c.random)
+	a.from, a.sequence, a.began = c, c.sequence, c.began
+	r.attempts = append(r.attempts, a)
+	a.start()
+}
+
+// again begins the next attempt of a client after one that has failed. c.mu is held.
+func (r *run) again(a *attempt, err error) {
+	c := a.from
+	c.sequence = a.sequence
+	if errors.Is(err, errRequest) {
+		r.attempt(c)
+		return
+	}
+	r.retry = r.after(c.wait, func() { r.attempt(c) })
+	c.wait = min(2*c.wait, r.config.RetransmitMax)
 }
 
 // clientHello answers a ClientHello as a server. c.mu is held.
@@ -44,7 +87,7 @@ func (r *run) hello(h *wire.Hello, seq uint64) {
 		return // a late copy of what the session began with
 	}
 	for _, a := range r.attempts {
-		if a.clientRandom == h.Random {
+		if a.random == h.Random {
 			a.kick()
 			return
 		}
@@ -61,12 +104,12 @@ func (r *run) hello(h *wire.Hello, seq uint64) {
 		}
 		r.c.setState(StateConnecting)
 	}
-	a := newAttempt(r, h, helloRandom{})
+	a := newAttempt(r, h, h.Random)
 	// RFC 6347 section 4.2.1: the server goes on from the number of the
 	// ClientHello, since its HelloVerifyRequest had that of the first one.
 	a.sequence = seq
 	r.attempts = append(r.attempts, a)
-	safe.Go(&r.wg, "a DTLS handshake", r.c.panicked, func() { r.server(a) })
+	a.start()
 }
 
 // remove takes an attempt off the list. c.mu is held.
@@ -76,68 +119,28 @@ func (r *run) remove(a *attempt) bool {
 		return false
 	}
 	if len(r.attempts) == 1 {
-		r.attempts = nil // even an empty slice would keep the attempt and its stack
+		r.attempts = nil // even an empty slice would keep the attempt
 	} else {
 		r.attempts = slices.Delete(r.attempts, i, i+1)
 	}
 	return true
 }
 
-// client shakes hands as a client, again and again until it succeeds, is
-// refused or stopped. A poisoned attempt goes on with the same random, since a
-// server that has begun takes another for junk.
-func (r *run) client() {
-	random := newRandom()
-	wait := r.config.RetransmitInitial
-	// Numbers that cannot be guessed make forging a HelloVerifyRequest hard,
-	// which has to repeat that of the ClientHello.
-	seq := uint64(binary.BigEndian.Uint32(random.bytes[:]))
-	for began := time.Now(); ; {
-		r.c.mu.Lock()
-		if r.c.run != r || r.ctx.Err() != nil || r.final {
-			r.c.mu.Unlock()
-			return
-		}
-		a := newAttempt(r, nil, random)
-		a.sequence, a.began = seq, began
-		r.attempts = append(r.attempts, a)
-		r.c.mu.Unlock()
-
-		err := a.shake()
-		if r.settle(a, err) {
-			return
-		}
-		seq = a.sequence
-		if errors.Is(err, errRequest) {
-			continue
-		}
-		select {
-		case <-r.ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-		wait = min(2*wait, r.config.RetransmitMax)
-	}
-}
-
-// server shakes hands as a server.
-func (r *run) server(a *attempt) { r.settle(a, a.shake()) }
-
-// settle takes over what an attempt has achieved. It returns false when the
-// attempt failed and a client should try again.
-func (r *run) settle(a *attempt, err error) bool {
-	defer a.close()
+// settle takes over what an attempt has achieved, and what came behind it.
+func (r *run) settle(a *attempt, rest [][]byte, err error) {
 	c := r.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.run != r || r.ctx.Err() != nil || !r.remove(a) {
-		return true
+	if c.run != r || !r.remove(a) {
+		a.end()
+		return
 	}
 	if err == nil {
-		if err = r.promote(a); err == nil {
-			return true
-		}
+		r.promote(a, rest)
+		return
 	}
+	a.end()
+	r.dec.calls.flush()
 	var refused *RefusedError
 	var alert *AlertError
 	var local *localError
@@ -146,14 +149,16 @@ func (r *run) settle(a *attempt, err error) bool {
 	default:
 		r.trouble = err
 		logf(LogDebug, "connection-id %q: a handshake failed and is begun again: %v", c.id, err)
-		return false
+		if a.from != nil {
+			r.again(a, err)
+		}
+		return
 	}
 	if r.session != nil {
 		c.warn(true, err)
-		return true
+		return
 	}
 	r.fail(err)
-	return true
 }
 
 // localError is a fault of this end that another attempt does not cure.
@@ -164,19 +169,13 @@ func (e *localError) Unwrap() error { return e.err }
 
 // promote makes the connection of a completed handshake the current one.
 // c.mu is held.
-func (r *run) promote(a *attempt) error {
+func (r *run) promote(a *attempt, after [][]byte) {
 	c := r.c
-	s, rest, err := a.detach()
-	if err != nil {
-		return err
-	}
+	s, rest := a.session(after)
 	c.generation++
 	var keys *Keys
 	if a.profile != 0 {
-		keys, err = exportKeys(a.secrets, a.profile, r.config.IsClient)
-		if err != nil {
-			return err
-		}
+		keys = exportKeys(a.secrets, a.profile, r.config.IsClient)
 		keys.Generation = c.generation
 	}
 	for i := 0; i < len(r.attempts); {
@@ -190,7 +189,7 @@ func (r *run) promote(a *attempt) error {
 	r.session = s
 	r.closed = false
 	r.trouble = nil
-	r.showPeer(a.pem, a.fingerprint) // that of these keys, whoever else has shaken hands beside
+	r.showPeer(a.pem, a.fingerprint, true) // that of these keys, whoever else has shaken hands beside
 	if len(r.attempts) == 0 {
 		r.front = nil // recorded ClientHellos and late copies have no valid cookie any more
 	}
@@ -236,42 +235,55 @@ func (r *run) promote(a *attempt) error {
 	for _, p := range rest {
 		r.receive(p)
 	}
-	return nil
 }
 
 // setPeer notes the peer's certificate and tells the decoder if it is new. Beside
-// a session it waits for promote: until then the peer is that of the session.
-func (r *run) setPeer(a *attempt, der []byte) {
+// a session it waits for promote: until then the peer is that of the session. It
+// returns whether the application is to be asked for it.
+func (r *run) setPeer(a *attempt, der []byte, cfg *DecoderConfig) (asks bool) {
 	pem := identity.CertificatePEM(der)
 	fingerprint, _ := identity.Fingerprint("sha-256", der)
 	c := r.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a.pem, a.fingerprint = pem, fingerprint
-	if c.run == r && r.session == nil {
-		r.showPeer(pem, fingerprint)
+	if c.run != r {
+		return false // nothing becomes of the attempt
 	}
+	known := r.accepted == pem
+	asks = cfg.Accept != nil && !known && (cfg.Asks == nil || cfg.Asks())
+	if r.session == nil {
+		r.showPeer(pem, fingerprint, !asks)
+	}
+	if cfg.Accept != nil && !asks && !known {
+		r.accepted = pem
+		c.tellSoon(func(h *DecoderHandler) {
+			if h.Unasked != nil {
+				h.Unasked()
+			}
+		})
+	}
+	return asks
 }
 
-// showPeer makes a certificate the connection's peer's. c.mu is held.
-func (r *run) showPeer(pem, fingerprint string) {
+// showPeer makes a certificate the connection's peer's; soon: the decoder may be
+// told with what comes next. c.mu is held.
+func (r *run) showPeer(pem, fingerprint string, soon bool) {
 	c := r.c
 	c.peerPrint = fingerprint
 	if c.peerPEM == pem {
 		return
 	}
 	c.peerPEM = pem
-	c.tell(nil, func(h *DecoderHandler) {
+	tell := c.tellSoon
+	if !soon {
+		tell = func(dec func(*DecoderHandler)) { c.tell(nil, dec) }
+	}
+	tell(func(h *DecoderHandler) {
 		if h.PeerCertificate != nil {
 			h.PeerCertificate(pem)
 		}
 	})
-}
-
-func (r *run) wasAccepted(pem string) bool {
-	r.c.mu.Lock()
-	defer r.c.mu.Unlock()
-	return r.accepted == pem && pem != ""
 }
 
 func (r *run) setAccepted(pem string) {

@@ -5,16 +5,11 @@ package dtls
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"hash"
 
+	"github.com/gst-edgewire/gst-edgewire/pkg/dtls/handshake"
 	"github.com/gst-edgewire/gst-edgewire/pkg/dtls/wire"
-	pion "github.com/pion/dtls/v3"
-	"github.com/pion/dtls/v3/pkg/crypto/prf"
 )
 
 // The record layer of DTLS 1.2 (RFC 6347 section 4.1).
@@ -35,10 +30,7 @@ const (
 // The messages of the handshake that are told apart here (RFC 5246 section 7.4).
 const (
 	msgClientHello        = 1
-	msgServerHello        = 2
 	msgHelloVerifyRequest = 3
-	msgCertificate        = 11
-	msgClientKeyExchange  = 16
 	msgFinished           = 20
 
 	messageHeader = 12
@@ -81,47 +73,6 @@ func messageOf(record []byte) (msg byte, first bool) {
 	return b[0], b[6] == 0 && b[7] == 0 && b[8] == 0
 }
 
-// suite is what a cipher suite asks for.
-type suite struct {
-	keyLen int
-	hash   func() hash.Hash
-}
-
-// cipherSuites are offered in this order. Every peer that matters has
-// AES-128-GCM, which is also the cheapest.
-var cipherSuites = []pion.CipherSuiteID{
-	pion.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-	pion.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-	pion.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-	pion.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-}
-
-func suiteByID(id uint16) (suite, error) {
-	switch pion.CipherSuiteID(id) {
-	case pion.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, pion.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:
-		return suite{16, sha256.New}, nil
-	case pion.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, pion.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384:
-		return suite{32, sha512.New384}, nil
-	}
-	return suite{}, fmt.Errorf("the cipher suite 0x%04x was not offered", id)
-}
-
-// secrets are what a handshake ends in.
-type secrets struct {
-	master                     []byte
-	clientRandom, serverRandom [32]byte
-	suite                      suite
-}
-
-// export is RFC 5705 without a context.
-func (s *secrets) export(label string, n int) ([]byte, error) {
-	seed := make([]byte, 0, len(label)+64)
-	seed = append(seed, label...)
-	seed = append(seed, s.clientRandom[:]...)
-	seed = append(seed, s.serverRandom[:]...)
-	return prf.PHash(s.master, seed, n, s.suite.hash)
-}
-
 // protection protects the records of epoch 1 (RFC 5288: AES-GCM with an
 // explicit nonce, which is the record's epoch and sequence number).
 type protection struct {
@@ -131,14 +82,9 @@ type protection struct {
 	window         window
 }
 
-func newProtection(s *secrets, client bool) (*protection, error) {
-	k, err := prf.GenerateEncryptionKeys(s.master, s.clientRandom[:], s.serverRandom[:], 0, s.suite.keyLen, 4, s.suite.hash)
-	if err != nil {
-		return nil, err
-	}
-	p := &protection{}
-	sendKey, recvKey := k.ClientWriteKey, k.ServerWriteKey
-	sendIV, recvIV := k.ClientWriteIV, k.ServerWriteIV
+func newProtection(s *handshake.Secrets, client bool) (p *protection, err error) {
+	p = &protection{}
+	sendKey, recvKey, sendIV, recvIV := s.Keys()
 	if !client {
 		sendKey, recvKey = recvKey, sendKey
 		sendIV, recvIV = recvIV, sendIV
@@ -210,14 +156,6 @@ func (p *protection) peek(record []byte) (plain []byte, drop wire.Reason, ok boo
 		return nil, wire.DropAuth, false
 	}
 	return plain, 0, true
-}
-
-// openOwn decrypts a record that the stack of this end has protected.
-func (p *protection) openOwn(record []byte) ([]byte, error) {
-	if len(record) < headerSize+overhead {
-		return nil, errors.New("short record")
-	}
-	return openWith(p.send, p.sendIV, record)
 }
 
 func openWith(aead cipher.AEAD, iv [4]byte, record []byte) ([]byte, error) {

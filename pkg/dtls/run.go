@@ -3,9 +3,7 @@
 package dtls
 
 import (
-	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/safe"
@@ -16,9 +14,6 @@ import (
 type run struct {
 	c      *Connection
 	config EncoderConfig
-	ctx    context.Context
-	cancel context.CancelFunc
-	wg     sync.WaitGroup // the attempts' goroutines
 	enc    *Encoder
 	dec    *Decoder
 
@@ -32,6 +27,7 @@ type run struct {
 	answered bool // a server's HelloVerifyRequest went out
 	timers   []*time.Timer
 	deadline *time.Timer // of the handshake
+	retry    *time.Timer // of a client's next attempt
 	trouble  error       // why the last attempt failed, if it was begun again
 	order    uint64
 
@@ -47,8 +43,7 @@ func (c *Connection) begin() {
 		return
 	}
 	c.enc.joined()
-	ctx, cancel := context.WithCancel(context.Background())
-	r := &run{c: c, config: c.enc.config, ctx: ctx, cancel: cancel, enc: c.enc, dec: c.dec}
+	r := &run{c: c, config: c.enc.config, enc: c.enc, dec: c.dec}
 	c.run = r
 	c.keys, c.version, c.profile = nil, 0, ""
 	r.expectHandshake()
@@ -65,11 +60,11 @@ func (c *Connection) begin() {
 	}
 }
 
-// end ends the run, if there is one, and returns it for join. c.mu is held.
-func (c *Connection) end() *run {
+// end ends the run, if there is one. c.mu is held.
+func (c *Connection) end() {
 	r := c.run
 	if r == nil {
-		return nil
+		return
 	}
 	c.run = nil
 	if s := r.session; s != nil {
@@ -79,28 +74,16 @@ func (c *Connection) end() *run {
 	if c.state != StateFailed {
 		c.setState(StateClosed)
 	}
-	return r
 }
 
 // stopAll cancels everything of the run. c.mu is held.
 func (r *run) stopAll() {
-	r.cancel()
 	r.session = nil
-	for _, a := range r.attempts {
-		a.abort()
-	}
-	r.attempts = nil
+	r.stopAttempts()
 	for _, t := range r.timers {
 		t.Stop()
 	}
 	r.timers = nil
-}
-
-// join waits for the goroutines of a run that has ended.
-func (r *run) join() {
-	if r != nil {
-		r.wg.Wait()
-	}
 }
 
 // after calls fn with the connection's lock held, unless the run has ended. c.mu
@@ -112,7 +95,7 @@ func (r *run) after(d time.Duration, fn func()) *time.Timer {
 		defer safe.Recover("a DTLS timer", r.c.panicked)
 		r.c.mu.Lock()
 		defer r.c.mu.Unlock()
-		if r.c.run == r && r.ctx.Err() == nil {
+		if r.c.run == r {
 			if i := slices.Index(r.timers, t); i >= 0 {
 				r.timers = slices.Delete(r.timers, i, i+1)
 			}
@@ -154,6 +137,9 @@ func (r *run) fail(err error) {
 }
 
 func (r *run) stopAttempts() {
+	if r.retry != nil {
+		r.retry.Stop()
+	}
 	for _, a := range r.attempts {
 		a.abort()
 	}

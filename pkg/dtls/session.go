@@ -3,6 +3,7 @@
 package dtls
 
 import (
+	"github.com/gst-edgewire/gst-edgewire/pkg/dtls/handshake"
 	"github.com/gst-edgewire/gst-edgewire/pkg/dtls/wire"
 	"github.com/gst-edgewire/gst-edgewire/pkg/srtp"
 )
@@ -22,18 +23,15 @@ type session struct {
 
 // exportKeys cuts the SRTP keys out of the exporter's bytes, which are client
 // key, server key, client salt, server salt (RFC 5764 section 4.2).
-func exportKeys(s *secrets, profile srtp.Profile, client bool) (*Keys, error) {
+func exportKeys(s *handshake.Secrets, profile srtp.Profile, client bool) *Keys {
 	k, n := profile.KeyLen(), profile.SaltLen()
-	b, err := s.export(exporterLabel, 2*(k+n))
-	if err != nil {
-		return nil, err
-	}
+	b := s.Export(exporterLabel, 2*(k+n))
 	ofClient := append(append(make([]byte, 0, k+n), b[:k]...), b[2*k:2*k+n]...)
 	ofServer := append(append(make([]byte, 0, k+n), b[k:2*k]...), b[2*k+n:]...)
 	if client {
-		return &Keys{Profile: profile, Local: ofClient, Remote: ofServer}, nil
+		return &Keys{Profile: profile, Local: ofClient, Remote: ofServer}
 	}
-	return &Keys{Profile: profile, Local: ofServer, Remote: ofClient}, nil
+	return &Keys{Profile: profile, Local: ofServer, Remote: ofClient}
 }
 
 // write sends one record of application data.
@@ -95,10 +93,8 @@ func (s *session) receive(p []byte) (rest []byte, whole bool) {
 		rest = append(plainText, rest...)
 	case !authentic:
 		// A late copy of the handshake is no reason to suspect anybody.
-		if _, drops := s.guard.In(plainText); len(drops) > 0 {
-			for _, d := range drops {
-				c.counters.drop(d)
-			}
+		for _, d := range s.guard.In(plainText).Drops {
+			c.counters.drop(d)
 		}
 	}
 	return rest, len(rest) == 0

@@ -3,7 +3,6 @@
 package dtls
 
 import (
-	"context"
 	"crypto/x509"
 	"fmt"
 
@@ -11,8 +10,8 @@ import (
 )
 
 // judge says why a chain of certificates is refused, or nil. Accept is asked
-// last, on the decoder's goroutine.
-func judge(ctx context.Context, d *Decoder, cfg DecoderConfig, chain [][]byte, pem, fingerprint string, asServer bool) error {
+// afterwards.
+func judge(cfg DecoderConfig, chain [][]byte, fingerprint string, asServer bool) error {
 	refuse := func(format string, args ...any) error {
 		return &RefusedError{Fingerprint: fingerprint, Reason: fmt.Sprintf(format, args...)}
 	}
@@ -24,24 +23,7 @@ func judge(ctx context.Context, d *Decoder, cfg DecoderConfig, chain [][]byte, p
 			return refuse("its chain does not verify (ca-file): %v", err)
 		}
 	}
-	if cfg.Accept == nil {
-		return nil
-	}
-	verdict := make(chan bool, 1)
-	d.calls.post(func() {
-		ok := false
-		defer func() { verdict <- ok }()
-		ok = cfg.Accept(pem)
-	})
-	select {
-	case ok := <-verdict:
-		if !ok {
-			return refuse("the application did not accept it")
-		}
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return nil
 }
 
 func pinned(pins []identity.Pin, der []byte) bool {

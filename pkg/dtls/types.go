@@ -110,6 +110,10 @@ type DecoderConfig struct {
 	// Accept is asked last, before any key is handed out, on the goroutine of
 	// the decoder's callbacks. It may block.
 	Accept func(pem string) bool
+	// Asks says whether there is anybody whom Accept would ask; if not, it is
+	// not called and the peer is taken. It is called with a lock of the
+	// connection held: it must be quick and must not call this package. nil: there is.
+	Asks func() bool
 }
 
 // DecoderHandler is what a decoder tells its element. Every function may be
@@ -122,9 +126,11 @@ type DecoderHandler struct {
 	// PeerCertificate comes before it is judged; beside a session, with the keys
 	// of the handshake that replaces it.
 	PeerCertificate func(pem string)
-	Closed          func()      // the peer's close_notify came, after all its Data
-	Error           func(error) // the connection has failed
-	Warning         func(error)
+	// Unasked: Accept was not called, since there was nobody to ask.
+	Unasked func()
+	Closed  func()      // the peer's close_notify came, after all its Data
+	Error   func(error) // the connection has failed
+	Warning func(error)
 }
 
 // Stats are a connection's counters since its first side was opened.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/dsconfig"
 	"github.com/gst-edgewire/gst-edgewire/pkg/event"
 )
@@ -72,6 +73,9 @@ type Payload struct {
 	// SensorID is the id of the sensor as the message gives it, the usual key of partitions; "" if none.
 	SensorID    string
 	ContentType string
+	// Fields are those that Want named, as a run of names and values; nil when none are wanted. Like Data it
+	// is valid only during the call. In a message per frame those of an object are the first one's.
+	Fields adapters.Headers
 	// Count is the number of objects in the message.
 	Count int
 }
@@ -85,6 +89,11 @@ type Encoder struct {
 	rows  rows
 	parts parts
 	info  infoMap
+
+	want   []wantedField
+	run    adapters.Headers
+	value  []byte
+	uuidAt [2]int // where in w.buf the message's own id and its event's stand
 }
 
 // New makes an Encoder. It fails on a schema, an API or an indentation that does not exist.

@@ -14,14 +14,17 @@ func (e *Encoder) encodeFull(f *event.Frame, emit func(Payload)) {
 	if e.opts.API == APIFrame {
 		for i := range f.Objects {
 			e.fullObject(f, &f.Objects[i])
-			emit(Payload{Data: e.w.buf, SensorID: e.fullSensorID(f, f.Source, event.String{}), ContentType: ContentTypeJSON, Count: 1})
+			sensor := e.fullSensorID(f, f.Source, event.String{})
+			emit(Payload{Data: e.w.buf, SensorID: sensor, ContentType: ContentTypeJSON, Count: 1,
+				Fields: e.fields(f, nil, &f.Objects[i], sensor)})
 		}
 		return
 	}
 	for i := range f.Events {
 		ev := &f.Events[i]
 		e.fullEvent(ev)
-		emit(Payload{Data: e.w.buf, SensorID: e.fullSensorID(f, int(ev.Sensor), ev.SensorStr), ContentType: ContentTypeJSON, Count: 1})
+		sensor := e.fullSensorID(f, int(ev.Sensor), ev.SensorStr)
+		emit(Payload{Data: e.w.buf, SensorID: sensor, ContentType: ContentTypeJSON, Count: 1, Fields: e.fields(f, ev, nil, sensor)})
 	}
 }
 
@@ -49,8 +52,10 @@ func (e *Encoder) head() {
 	w.raw(e.parts.version)
 }
 
+// uuid writes an id. A message has two: its own, and that of its event.
 func (e *Encoder) uuid() {
 	e.w.buf = append(e.w.buf, '"')
+	e.uuidAt[0], e.uuidAt[1] = e.uuidAt[1], len(e.w.buf)
 	e.w.buf = appendUUID(e.w.buf, e.newUUID())
 	e.w.buf = append(e.w.buf, '"')
 }

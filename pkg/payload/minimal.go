@@ -59,7 +59,8 @@ func (e *Encoder) encodeMinimal(f *event.Frame, emit func(Payload)) {
 		w.customMessages(f)
 	}
 	w.closeObject()
-	emit(Payload{Data: w.buf, SensorID: sensor, ContentType: ContentTypeJSON, Count: count})
+	emit(Payload{Data: w.buf, SensorID: sensor, ContentType: ContentTypeJSON, Count: count,
+		Fields: e.fields(f, first, firstObject(f), sensor)})
 }
 
 // firstEvent is the event that the values of the whole message come from, or nil: the frame gives them.
@@ -68,6 +69,14 @@ func (e *Encoder) firstEvent(f *event.Frame) *event.Event {
 		return &f.Events[0]
 	}
 	return nil
+}
+
+// firstObject is the object that the fields of a whole frame are of, or nil.
+func firstObject(f *event.Frame) *event.Object {
+	if len(f.Objects) == 0 {
+		return nil
+	}
+	return &f.Objects[0]
 }
 
 func (w *writer) bar() { w.buf = append(w.buf, '|') }

@@ -103,7 +103,8 @@ func (e *Encoder) encodeProto(f *event.Frame, emit func(Payload)) error {
 		}
 	}
 	w.buf = b
-	emit(Payload{Data: b, SensorID: sensor, ContentType: ContentTypeProtobuf, Count: count})
+	emit(Payload{Data: b, SensorID: sensor, ContentType: ContentTypeProtobuf, Count: count,
+		Fields: e.fields(f, first, firstObject(f), sensor)})
 	return nil
 }
 

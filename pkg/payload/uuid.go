@@ -36,9 +36,12 @@ var hexPairs = func() (t [256][2]byte) {
 	return t
 }()
 
+// uuidSize is the length of an id as text.
+const uuidSize = 36
+
 // appendUUID appends the usual form, in lower case.
 func appendUUID(dst []byte, id [16]byte) []byte {
-	text := [36]byte{8: '-', 13: '-', 18: '-', 23: '-'}
+	text := [uuidSize]byte{8: '-', 13: '-', 18: '-', 23: '-'}
 	at := 0
 	for i, b := range id {
 		if i == 4 || i == 6 || i == 8 || i == 10 {

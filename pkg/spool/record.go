@@ -19,11 +19,16 @@ import (
 //	 8  checksum 4  CRC-32C over marker, length and what follows the checksum
 //	12  id 8, session 8, number 8, timestamp 8, stored 8 (both in ms since 1970), topic length 4, key length 4
 //	60  topic, key, payload
+//
+// With the top bit of the key's length set, which segments of version 2 may have, the length of the headers,
+// 4, stands before the topic, and the headers (adapters.Headers) before the payload.
 const (
 	frontSize  = 12
 	fixedSize  = 48
 	headSize   = frontSize + fixedSize
 	windowSize = 256 << 10 // how much of a file is read at once
+
+	withHeaders = 1 << 31
 )
 
 var (
@@ -38,7 +43,11 @@ type view struct {
 }
 
 func recordSize(m *adapters.Message) int {
-	return headSize + len(m.Topic) + len(m.Key) + len(m.Payload)
+	size := headSize + len(m.Topic) + len(m.Key) + len(m.Payload)
+	if len(m.Headers) > 0 {
+		size += 4 + len(m.Headers)
+	}
+	return size
 }
 
 func checksum(front, body []byte) uint32 {
@@ -58,9 +67,17 @@ func encode(dst []byte, marker uint32, m *adapters.Message, storedMS int64) []by
 	dst = le.AppendUint64(dst, uint64(m.TimestampMS))
 	dst = le.AppendUint64(dst, uint64(storedMS))
 	dst = le.AppendUint32(dst, uint32(len(m.Topic)))
-	dst = le.AppendUint32(dst, uint32(len(m.Key)))
-	dst = append(dst, m.Topic...)
-	dst = append(dst, m.Key...)
+	if len(m.Headers) == 0 {
+		dst = le.AppendUint32(dst, uint32(len(m.Key)))
+		dst = append(dst, m.Topic...)
+		dst = append(dst, m.Key...)
+	} else {
+		dst = le.AppendUint32(dst, uint32(len(m.Key))|withHeaders)
+		dst = le.AppendUint32(dst, uint32(len(m.Headers)))
+		dst = append(dst, m.Topic...)
+		dst = append(dst, m.Key...)
+		dst = append(dst, m.Headers...)
+	}
 	dst = append(dst, m.Payload...)
 	r := dst[at:]
 	le.PutUint32(r[8:], checksum(r, r[frontSize:]))
@@ -121,16 +138,23 @@ func (r *reader) at(off int64) (view, int64, error) {
 		return view{}, off, err
 	}
 	body := rec[frontSize:]
-	topic, key := int64(le.Uint32(body[40:])), int64(le.Uint32(body[44:]))
-	if le.Uint32(rec[8:]) != checksum(rec, body) || fixedSize+topic+key > length {
+	topic, key, headers := int64(le.Uint32(body[40:])), int64(le.Uint32(body[44:])), int64(0)
+	fixed := int64(fixedSize)
+	if key&withHeaders != 0 && length >= fixedSize+4 {
+		key, headers, fixed = key&^withHeaders, int64(le.Uint32(body[fixedSize:])), fixedSize+4
+	}
+	if le.Uint32(rec[8:]) != checksum(rec, body) || fixed+topic+key+headers > length {
 		return view{}, off, errDamaged
 	}
 	v := view{storedMS: int64(le.Uint64(body[32:]))}
 	v.Seq, v.Session, v.Number, v.TimestampMS = le.Uint64(body), le.Uint64(body[8:]), le.Uint64(body[16:]), int64(le.Uint64(body[24:]))
-	rest := body[fixedSize:]
-	v.Topic, v.Payload = rest[:topic], rest[topic+key:]
+	rest := body[fixed:]
+	v.Topic, v.Payload = rest[:topic], rest[topic+key+headers:]
 	if key > 0 {
 		v.Key = rest[topic : topic+key]
+	}
+	if headers > 0 {
+		v.Headers = adapters.Headers(rest[topic+key : topic+key+headers])
 	}
 	return v, off + frontSize + length, nil
 }

@@ -14,10 +14,11 @@ import (
 )
 
 // A segment is a file NNNN-MMMM.spool, where NNNN is the first id and MMMM the marker of its records, both
-// in hexadecimal. It begins with magic. One that is complete ends in a footer, so that opening a large
+// in hexadecimal. It begins with magic, whose last character is the version; those of version 1 have no headers
+// and are read as well. One that is complete ends in a footer, so that opening a large
 // spool reads a few bytes of most files; one without (the process died) is read through.
 const (
-	magic      = "EWSPOOL1"
+	magic      = "EWSPOOL2"
 	suffix     = ".spool"
 	footerSize = 48
 	// A gap in the ids of a segment costs a bit for each that is missing.
@@ -205,6 +206,9 @@ func (s *segment) load() ([]Damage, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkVersion(); err != nil {
+		return nil, err
+	}
 	s.sealed = true
 	defer s.rewind()
 	if s.fromFooter(info.Size()) {
@@ -248,6 +252,20 @@ func (s *segment) load() ([]Damage, error) {
 		}
 		return damage, nil
 	}
+}
+
+// checkVersion refuses a file of a later version. One whose first bytes are damaged is read: what its records
+// look like, they say themselves.
+func (s *segment) checkVersion() error {
+	b := make([]byte, len(magic))
+	if _, err := s.f.ReadAt(b, 0); err != nil {
+		return nil // too short for any record, or told when they are read
+	}
+	n := len(magic) - 1
+	if string(b[:n]) == magic[:n] && b[n] > magic[n] && b[n] <= 'Z' {
+		return fmt.Errorf("%s was written by a later version (format %c, this one knows up to %c)", s.path, b[n], magic[n])
+	}
+	return nil
 }
 
 // footerOnly reports that what stands behind the last record is a footer, whole or not, and no message.

@@ -126,7 +126,7 @@ func Open(dir string, o Options) (*Spool, error) {
 		segSize: min(o.MaxBytes/segmentsAtLeast, maxSegment)}
 	if err := s.load(); err != nil {
 		s.release()
-		return nil, fmt.Errorf("spool folder %s cannot be read: %w; check the disk and the permissions", dir, err)
+		return nil, fmt.Errorf("spool folder %s cannot be read: %w; check the disk, the permissions and the version that wrote it", dir, err)
 	}
 	return s, nil
 }

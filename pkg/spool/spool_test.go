@@ -36,12 +36,15 @@ func message(id uint64) adapters.Message {
 	if id%2 == 0 {
 		m.Key = fmt.Appendf(nil, "key%d", id)
 	}
+	if id%4 > 1 {
+		m.Headers = m.Headers.AppendString("id", fmt.Sprint(id)).Append("", nil)
+	}
 	return m
 }
 
 func same(a, b adapters.Message) bool {
 	return a.Seq == b.Seq && a.TimestampMS == b.TimestampMS && a.Session == b.Session && a.Number == b.Number &&
-		bytes.Equal(a.Topic, b.Topic) && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Payload, b.Payload)
+		bytes.Equal(a.Topic, b.Topic) && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Payload, b.Payload) && bytes.Equal(a.Headers, b.Headers)
 }
 
 func batch(ids ...uint64) *adapters.Batch {
@@ -448,5 +451,49 @@ func BenchmarkAppend(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(id), "ns/message")
 			_ = s.Close()
 		})
+	}
+}
+
+// TestVersions: folders of the version before headers are read, those of a later one are left alone.
+func TestVersions(t *testing.T) {
+	write := func(version string) (dir, path string) {
+		dir = t.TempDir()
+		path = filepath.Join(dir, segmentName(1, 77))
+		content := []byte(magic[:len(magic)-1] + version)
+		for id := uint64(4); id <= 13; id++ {
+			m := message(id)
+			m.Seq, m.Headers = id-3, nil
+			content = encode(content, 77, &m, time.Now().UnixMilli())
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return dir, path
+	}
+	dir, _ := write("1")
+	s := open(t, dir, Options{})
+	var b adapters.Batch
+	if n, err := s.Read(&b, 100, 1<<20); n != 10 || err != nil {
+		t.Fatalf("%d messages, %v", n, err)
+	}
+	for i := range 10 {
+		want := message(uint64(i + 4))
+		want.Seq, want.Headers = uint64(i+1), nil
+		if !same(b.At(i), want) {
+			t.Errorf("message %d is %+v", i, b.At(i))
+		}
+	}
+	_ = s.Close()
+
+	dir, path := write("3")
+	before, _ := os.ReadFile(path)
+	if s, err := Open(dir, Options{}); err == nil {
+		_ = s.Close()
+		t.Error("a later format was opened")
+	} else if text := err.Error(); !strings.Contains(text, path) || !strings.Contains(text, "later version") {
+		t.Error(text)
+	}
+	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+		t.Error("the file of a later version was changed")
 	}
 }

@@ -22,6 +22,8 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/plugins/dtlssrtpenc"
 	"github.com/gst-edgewire/gst-edgewire/plugins/msgbroker"
 	"github.com/gst-edgewire/gst-edgewire/plugins/msgconv"
+	"github.com/gst-edgewire/gst-edgewire/plugins/msgsrc"
+	"github.com/gst-edgewire/gst-edgewire/plugins/smartrecordbin"
 )
 
 // Plugin is one plugin: a file of its own in an installation.
@@ -34,6 +36,8 @@ type Plugin struct {
 var Plugins = []Plugin{
 	{"msgconv", "Turns detections into messages", msgconv.Register},
 	{"msgbroker", "Publishes messages to a broker", msgbroker.Register},
+	{"msgsrc", "Makes a stream of a broker's messages", msgsrc.Register},
+	{"smartrecordbin", "Records encoded video around events", smartrecordbin.Register},
 }
 
 // DeepStream lists the plugins that register msgconv and msgbroker as nvmsgconv

@@ -6,6 +6,7 @@
 package msgbroker
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,8 +15,11 @@ import (
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 	"github.com/gst-edgewire/gst-edgewire/internal/payloadmeta"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
 	"github.com/gst-edgewire/gst-edgewire/pkg/spool"
+	"github.com/gst-edgewire/gst-edgewire/plugins/internal/brokerside"
+	"github.com/gst-edgewire/gst-edgewire/plugins/internal/cloud"
 )
 
 var log = gst.NewCategory("msgbroker", "messages to a broker")
@@ -25,25 +29,32 @@ type sink struct {
 
 	// Lock order: mu is taken alone. It is never held while the broker or
 	// GStreamer is called.
-	mu   sync.Mutex
-	set  settings
-	conn *broker.Connection // nil below PAUSED
-	last broker.Stats       // of the connection that was closed last
+	mu       sync.Mutex
+	set      settings
+	conn     *broker.Connection // nil below PAUSED
+	last     broker.Stats       // of the connection that was closed last
+	commands *commands          // nil below PAUSED, and without commands
 
 	flushing chan struct{} // closed by Unlock: ends every wait on the streaming thread
 	topic    atomic.Pointer[string]
 	compID   atomic.Uint32
+	router   atomic.Pointer[router] // nil: nothing to do
+	rules    adapters.TopicRules    // under mu
 
 	// Of the streaming thread.
-	reader   payloadmeta.Reader
-	nvds     batchReader
-	wholes   bool   // the caps say that each buffer is a message
-	caps     string // for messages to the user
-	buffers  uint64 // since the last READY
-	messages uint64
+	routing   routing
+	reader    payloadmeta.Reader
+	nvds      batchReader
+	wholes    bool   // the caps say that each buffer is a message …
+	wholeType string // … of this type
+	caps      string // for messages to the user
+	buffers   uint64 // since the last READY
+	messages  uint64
 
-	outages  throttle
-	disk     throttle
+	reporter *brokerside.Reporter
+	disk     brokerside.Throttle
+	receiver *receiver      // of the open connection, if it subscribes
+	hooks    []hook         // set by New
 	closed   chan struct{}  // made by open, closed by close
 	watchers sync.WaitGroup // of watchEOS
 }
@@ -68,7 +79,7 @@ func class(name string, reference bool) *gst.Class {
 			{Name: "sink", Direction: gst.PadSink, Presence: gst.PadAlways, Caps: "ANY"},
 		},
 		Properties: properties(),
-		Signals: []gst.Signal{{
+		Signals: slices.Concat([]gst.Signal{{
 			Name: "publish", Action: true, Return: gst.TypeBool,
 			Params: []gst.Type{gst.TypeString, gst.TypeBytes()},
 			Handler: func(inst any, args []any) any {
@@ -76,7 +87,7 @@ func class(name string, reference bool) *gst.Class {
 				data, ok := args[1].([]byte)
 				return ok && inst.(*sink).publishAction(topic, data)
 			},
-		}},
+		}}, receivingSignals(), cloud.Signals((*sink).running)),
 		Proto: (*sink)(nil),
 		New: func(e *gst.Element) any {
 			// A sink that waits for a first buffer hangs live and tee'd pipelines in
@@ -91,6 +102,8 @@ func class(name string, reference bool) *gst.Class {
 				maxMessages: broker.DefaultMaxMessages, maxBytes: broker.DefaultMaxBytes,
 				spoolBytes: spool.DefaultMaxBytes, spoolSync: gst.Enum(spool.SyncInterval), headers: true,
 			}}
+			s.reporter = &brokerside.Reporter{Element: e, Name: "msgbroker", Category: log,
+				Away: "Messages wait and are sent as soon as the broker answers."}
 			empty := ""
 			s.topic.Store(&empty)
 			return s
@@ -122,6 +135,14 @@ func (s *sink) setTopic(topic string) {
 	s.topic.Store(&topic)
 }
 
+// ownTopic is where messages go that no template sends elsewhere.
+func (s *sink) ownTopic(conn *broker.Connection, topic string) string {
+	if topic == "" {
+		return conn.DefaultTopic()
+	}
+	return topic
+}
+
 // connection is the open connection, nil when stopped.
 func (s *sink) connection() *broker.Connection {
 	s.mu.Lock()
@@ -134,7 +155,8 @@ func (s *sink) SetCaps(in, _ gst.Caps) bool {
 	s.caps = in.String()
 	s.wholes = false
 	if !in.IsAny() && in.Size() > 0 {
-		switch in.Name(0) {
+		s.wholeType = in.Name(0)
+		switch s.wholeType {
 		case "application/json", "application/x-protobuf", "text/x-raw":
 			s.wholes = true
 		}
@@ -157,7 +179,14 @@ func (s *sink) Render(b gst.Buffer) gst.FlowReturn {
 		if p.Whole && len(p.Data) == 0 || !p.Whole && want != 0 && p.CompID != want {
 			return true
 		}
-		flow = s.queue(conn, broker.Message{Payload: p.Data, Key: bytesOf(p.Key), TimestampMS: p.TimestampMS})
+		m := broker.Message{Topic: *s.topic.Load(), Payload: p.Data, Key: bytesOf(p.Key), TimestampMS: p.TimestampMS}
+		if r := s.router.Load(); r != nil {
+			if p.Whole {
+				p.ContentType = s.wholeType
+			}
+			s.routing.apply(r, &m, &p, s.ownTopic(conn, m.Topic))
+		}
+		flow = s.queue(conn, &m)
 		return flow == gst.FlowOK
 	})
 	if err != nil {
@@ -185,18 +214,17 @@ func (s *sink) RenderList(l gst.BufferList) gst.FlowReturn {
 
 // queue hands a message to the connection. A full queue holds the stream back
 // while the broker is there to empty it, and only so long.
-func (s *sink) queue(conn *broker.Connection, m broker.Message) gst.FlowReturn {
+func (s *sink) queue(conn *broker.Connection, m *broker.Message) gst.FlowReturn {
 	s.messages++
-	m.Topic = *s.topic.Load()
 	for {
 		s.mu.Lock()
 		wait, cancel := time.Duration(s.set.blockTimeout)*time.Millisecond, s.flushing
 		s.mu.Unlock()
 		var err error
 		if wait == 0 {
-			err = conn.Publish(m)
+			err = conn.Publish(*m)
 		} else {
-			err = conn.PublishWait(m, wait, cancel)
+			err = conn.PublishWait(*m, wait, cancel)
 		}
 		switch err {
 		case nil:
@@ -234,10 +262,18 @@ func (s *sink) publishAction(topic string, data []byte) bool {
 		s.Warning(gst.ResourceFailed, "msgbroker: publish: the element is stopped; bring it to PAUSED or PLAYING first", "")
 		return false
 	}
+	m := broker.Message{Payload: data}
 	if topic = strings.TrimSpace(topic); topic == "" {
-		topic = *s.topic.Load()
+		m.Topic = *s.topic.Load()
 	}
-	if err := conn.Publish(broker.Message{Topic: topic, Payload: data}); err != nil {
+	if r := s.router.Load(); r != nil {
+		var w routing
+		w.apply(r, &m, &payloadmeta.Payload{Data: data, Whole: true}, s.ownTopic(conn, m.Topic))
+	}
+	if topic != "" {
+		m.Topic = topic
+	}
+	if err := conn.Publish(m); err != nil {
 		log.Log(gst.LevelDebug, s.Element, "publish: message dropped: %v", err)
 		return false
 	}

@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
+	"github.com/gst-edgewire/gst-edgewire/internal/payloadmeta"
 	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
+	"github.com/gst-edgewire/gst-edgewire/plugins/internal/brokerside"
 )
 
 // eosCheckInterval is the time between two looks at an EOS that a bin keeps.
@@ -17,6 +19,9 @@ const eosCheckInterval = 100 * time.Millisecond
 
 // SinkEvent drains the connection at EOS.
 func (s *sink) SinkEvent(ev gst.Event) bool {
+	if ev.Type() == gst.EventSegment { // messages are about to come
+		s.ask()
+	}
 	if ev.Type() != gst.EventEOS {
 		return s.ParentEvent(gst.SinkSide, ev)
 	}
@@ -24,6 +29,16 @@ func (s *sink) SinkEvent(ev gst.Event) bool {
 	ok := s.ParentEvent(gst.SinkSide, ev)
 	s.watchEOS()
 	return ok
+}
+
+// Query tells the elements in front of us which fields are wanted, before they
+// make the first message.
+func (s *sink) Query(side gst.Side, q gst.Query) bool {
+	if payloadmeta.IsFieldsQuery(q) {
+		s.ask()
+		return false // the question is for our neighbours behind a tee as well
+	}
+	return s.ParentQuery(side, q)
 }
 
 // drain waits for what is under way, up to drain-timeout, and tells how it
@@ -40,7 +55,7 @@ func (s *sink) drain() {
 		wait, flushing := time.Duration(s.set.drainTimeout)*time.Millisecond, s.flushing
 		s.mu.Unlock()
 		began := time.Now()
-		interrupted := flushContext{context.Background(), flushing}
+		interrupted := brokerside.Flushing{Context: context.Background(), Ended: flushing}
 		ctx, cancel := context.WithTimeout(interrupted, max(wait-waited, 0))
 		s.PrerollUnlocked(func() { report = conn.Drain(ctx) })
 		cancel()
@@ -62,23 +77,6 @@ func (s *sink) drain() {
 			"if comp-id is set, msgconv's comp-id must be the same.", plural(s.buffers, "buffer")), "caps "+s.caps)
 	}
 	s.postStats()
-}
-
-// flushContext ends when flushing is closed.
-type flushContext struct {
-	context.Context
-	flushing <-chan struct{}
-}
-
-func (c flushContext) Done() <-chan struct{} { return c.flushing }
-
-func (c flushContext) Err() error {
-	select {
-	case <-c.flushing:
-		return context.Canceled
-	default:
-		return nil
-	}
 }
 
 // watchEOS sees to it that the pipeline ends. GStreamer can forget to post the

@@ -6,7 +6,10 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 	"github.com/gst-edgewire/gst-edgewire/internal/nvdsmeta"
 	"github.com/gst-edgewire/gst-edgewire/internal/nvdssdk"
+	"github.com/gst-edgewire/gst-edgewire/internal/payloadmeta"
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
+	"github.com/gst-edgewire/gst-edgewire/pkg/payload"
+	"github.com/gst-edgewire/gst-edgewire/plugins/internal/brokerside"
 )
 
 // batchReader takes the payloads off DeepStream's batches: those of the SDK's
@@ -17,7 +20,7 @@ type batchReader struct {
 	compID   uint32
 	data     []byte // payloads and keys, one after the other
 	messages []batchMessage
-	warned   throttle
+	warned   brokerside.Throttle
 }
 
 // A batchMessage is a message as offsets into data.
@@ -33,12 +36,20 @@ func (s *sink) renderBatch(conn *broker.Connection, b gst.Buffer) gst.FlowReturn
 		return gst.FlowOK
 	}
 	n := &s.nvds
-	if err := n.collect(batch, s.compID.Load()); err != nil && n.warned.due() {
+	if err := n.collect(batch, s.compID.Load()); err != nil && n.warned.Due() {
 		s.Warning(gst.StreamFormat, "msgbroker: messages of a batch of frames are lost: its metadata is broken: "+err.Error()+".", "")
 	}
 	for _, m := range n.messages {
-		message := broker.Message{Payload: n.data[m.payload:m.key], Key: n.data[m.key:m.end], TimestampMS: m.timestampMS}
-		if flow := s.queue(conn, message); flow != gst.FlowOK {
+		message := broker.Message{Topic: *s.topic.Load(), Payload: n.data[m.payload:m.key], Key: n.data[m.key:m.end],
+			TimestampMS: m.timestampMS}
+		if r := s.router.Load(); r != nil { // its fields are looked up in the payload
+			p := payloadmeta.Payload{Data: message.Payload, Key: string(message.Key), TimestampMS: m.timestampMS}
+			if len(p.Data) > 0 && p.Data[0] == '{' {
+				p.ContentType = payload.ContentTypeJSON
+			}
+			s.routing.apply(r, &message, &p, s.ownTopic(conn, message.Topic))
+		}
+		if flow := s.queue(conn, &message); flow != gst.FlowOK {
 			return flow
 		}
 	}

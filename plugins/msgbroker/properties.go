@@ -4,6 +4,7 @@ package msgbroker
 
 import (
 	"math"
+	"slices"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
@@ -19,6 +20,8 @@ const (
 // settings are the properties.
 type settings struct {
 	protoLib, connStr, config, topic string
+	topicTemplate, keyTemplate       string
+	messageHeaders                   string
 	compID, sleepTime                uint32
 	drainTimeout, blockTimeout       uint32
 	maxMessages                      uint32
@@ -28,6 +31,9 @@ type settings struct {
 	fullPolicy, spoolMode, spoolSync gst.Enum
 	spoolBytes                       uint64
 	spoolAge                         uint32 // s
+	// Cloud to device: receive.go and commands.go.
+	subscribeTopics, consumerGroup                    string
+	commandTopics, consumers, recordElement, allowSet string
 }
 
 var fullPolicies = &gst.EnumType{
@@ -74,6 +80,15 @@ func stringProp(name, blurb string, f func(*settings) *string) gst.Property {
 	return gst.StringProp(name, blurb, "", gst.MutableReady, get, set)
 }
 
+// routeProp makes a property that says where messages go, changeable while playing.
+func routeProp(name, blurb string, f func(*settings) *string) gst.Property {
+	get, set := field(f)
+	return gst.StringProp(name, blurb, "", gst.MutablePlaying, get, func(s *sink, v string) {
+		set(s, v)
+		s.reroute()
+	})
+}
+
 func uintProp(name, blurb string, high, def uint32, f func(*settings) *uint32) gst.Property {
 	get, set := field(f)
 	return gst.UintProp(name, blurb, 0, high, def, gst.MutableReady, get, set)
@@ -97,12 +112,18 @@ func enumProp(name, blurb string, t *gst.EnumType, def gst.Enum, f func(*setting
 func properties() []gst.Property {
 	getTopic, _ := field(func(s *settings) *string { return &s.topic })
 	getComp, setComp := field(func(s *settings) *uint32 { return &s.compID })
-	return []gst.Property{
+	return slices.Concat([]gst.Property{
 		stringProp("proto-lib", "Protocol: a built-in name (kafka), or the path of DeepStream's library for it (…/libnvds_kafka_proto.so), "+
 			"which stands for the built-in one", func(s *settings) *string { return &s.protoLib }),
 		stringProp("conn-str", "Where the broker is: HOST;PORT or HOST;PORT;TOPIC", func(s *settings) *string { return &s.connStr }),
 		stringProp("config", "Key file with the protocol's options in the group [message-broker]", func(s *settings) *string { return &s.config }),
 		gst.StringProp("topic", "Topic of the messages; default: the third part of conn-str", "", gst.MutablePlaying, getTopic, (*sink).setTopic),
+		routeProp("topic-template", "Topic made of fields of the message, as in cameras.{sensor.id|unknown}; a message without such a field goes to topic",
+			func(s *settings) *string { return &s.topicTemplate }),
+		routeProp("key-template", "Key made of fields of the message, as in {sensor.id}-{object.id}; default: the field that partition-key of config "+
+			"names, else the id of the sensor", func(s *settings) *string { return &s.keyTemplate }),
+		routeProp("message-headers", "Headers of each message, where the protocol has headers: NAME=VALUE, separated by semicolons; "+
+			"values may have fields of the message in them, as in site=dock 7;camera={sensor.id}", func(s *settings) *string { return &s.messageHeaders }),
 		gst.UintProp("comp-id", "Publish only messages with this component mark, which msgconv's comp-id sets (0 = all)",
 			0, math.MaxUint32, 0, gst.MutablePlaying, getComp, func(s *sink, v uint32) { setComp(s, v); s.compID.Store(v) }),
 		boolProp("new-api", "Kept for nvmsgbroker's command lines: both values use the same connection, which always reconnects",
@@ -136,5 +157,5 @@ func properties() []gst.Property {
 			"closed", 0, (*sink).stateName, nil),
 		gst.BoxedProp[sink, gst.Structure]("stats", "Counters and state of the connection: queued, spooled, sent, acknowledged, failed, dropped, bytes, state, last-error …",
 			gst.TypeStructure, 0, (*sink).stats, nil),
-	}
+	}, receivingProperties(), commandProperties())
 }

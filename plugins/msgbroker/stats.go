@@ -3,13 +3,13 @@
 package msgbroker
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
+	"github.com/gst-edgewire/gst-edgewire/plugins/internal/brokerside"
 )
 
 // brokerStats are those of the connection, or of the one that was closed last.
@@ -62,19 +62,8 @@ func (s *sink) stats() gst.Structure {
 	out.Add("round-trip-p50", uint64(st.RoundTrip50.Microseconds()))
 	out.Add("round-trip-p90", uint64(st.RoundTrip90.Microseconds()))
 	out.Add("round-trip-p99", uint64(st.RoundTrip99.Microseconds()))
-	out.Add("state", st.State.String())
-	out.Add("host", st.Host)
-	out.Add("adapter", st.Adapter)
-	out.Add("proto-lib", protoLib)
-	out.Add("substituted", st.Substituted)
-	out.Add("shared", st.Shared)
-	if st.Session != 0 {
-		out.Add("session", fmt.Sprintf("%016x", st.Session))
-	}
-	out.Add("last-error", st.LastError)
-	if !st.LastErrorTime.IsZero() {
-		out.Add("last-error-time", st.LastErrorTime.UTC().Format(time.RFC3339Nano))
-	}
+	brokerside.AddReceiving(&out, st)
+	brokerside.AddConnection(&out, st, protoLib)
 	return out
 }
 

@@ -7,6 +7,7 @@ package msgconv
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -56,7 +57,8 @@ type converter struct {
 
 	mu      sync.Mutex // guards set
 	set     settings
-	changed atomic.Bool // set differs from what the stream works with
+	wanted  []string    // fields that were asked for since Start
+	changed atomic.Bool // set or wanted differs from what the stream works with
 
 	// Of the streaming thread, between Start and Stop.
 	cur           settings
@@ -197,6 +199,9 @@ func (c *converter) SetCaps(in, out gst.Caps) bool {
 	}
 	c.jsonMode = isPayloadCaps(out) && !isPayloadCaps(in)
 	c.SetGenerate(c.jsonMode)
+	if !c.jsonMode {
+		c.QueryDownstream(payloadmeta.FieldsQuery())
+	}
 	log.Log(gst.LevelDebug, c.Element, "caps %s, %s", in, map[bool]string{true: "messages as buffers", false: "messages as metas"}[c.jsonMode])
 	return true
 }
@@ -286,8 +291,24 @@ func (c *converter) take(p payload.Payload) {
 	}
 	c.writer.Add(&payloadmeta.Payload{
 		Data: p.Data, ContentType: p.ContentType, Key: p.SensorID,
-		TimestampMS: c.frame.Time.UnixMilli(), CompID: c.cur.compID,
+		TimestampMS: c.frame.Time.UnixMilli(), CompID: c.cur.compID, Fields: p.Fields,
 	})
+}
+
+// SrcEvent learns which fields of the messages are asked for, by any of the
+// elements behind us.
+func (c *converter) SrcEvent(ev gst.Event) bool {
+	if names, ok := payloadmeta.AskedFor(ev); ok {
+		c.mu.Lock()
+		for _, n := range names {
+			if len(c.wanted) < payload.MaxFields && !slices.Contains(c.wanted, n) {
+				c.wanted = append(c.wanted, n)
+				c.changed.Store(true)
+			}
+		}
+		c.mu.Unlock()
+	}
+	return c.ParentEvent(gst.SrcSide, ev)
 }
 
 // GenerateOutput gives the next message of the frame.
@@ -365,6 +386,7 @@ func (c *converter) refresh() {
 	}
 	c.mu.Lock()
 	want := c.set
+	c.encoder.Want(c.wanted)
 	c.mu.Unlock()
 	c.cur.compID = want.compID
 	c.selection.ComponentID = want.compID

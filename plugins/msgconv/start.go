@@ -21,6 +21,7 @@ import (
 func (c *converter) Start() bool {
 	c.mu.Lock()
 	c.cur = c.set
+	c.wanted = nil
 	c.changed.Store(false)
 	c.mu.Unlock()
 	c.count = -*c.skipped // nothing flows yet

@@ -110,6 +110,16 @@ class Bench:
         finally:
             subprocess.run([script, "stop", folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
 
+    @contextlib.contextmanager
+    def server(self, name, *options):
+        """A server of the benchmark's own, by scripts/NAME (redis …); gives HOST:PORT."""
+        folder, script = self.dir / name, ROOT / "scripts" / name
+        say(f"starting {name}")
+        try:
+            yield run([script, "start", folder, *options]).split("address=")[1].split()[0]
+        finally:
+            subprocess.run([script, "stop", folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
+
     def in_turn(self, what, **sides):
         """Runs each side once to warm up and then all of them in turn, self.runs times.
 
@@ -138,6 +148,8 @@ class Bench:
                              "better": better, "spread": (min(ours), max(ours), min(rival), max(rival))})
 
     def show(self, as_json):
+        if not self.figures:  # a picture only
+            return
         if as_json:
             for f in self.figures:
                 print(json.dumps({"name": f["name"], "unit": f["unit"], "ours": round(f["ours"], 4),

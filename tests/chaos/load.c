@@ -9,13 +9,16 @@
  * goes. Every 50 ms, and at the end, a line of JSON goes to stdout: how many messages were produced, and
  * the integers of the stats property. SIGTERM ends the load early. After it the stream ends (EOS, which
  * drains) and the element stops; the last line has "final":1, the percentiles of the push in µs and the
- * longest one. Warnings and errors go to stderr. The exit status is 1 when the element does not start.
+ * longest one, and of the pushes above 1 ms how many there were ("slow") and in how many the thread gave
+ * its processor up by itself ("waited"): in the others the system took it away. Warnings and errors go to stderr. The exit status is 1 when the element does not start.
  */
+#define _GNU_SOURCE
 #include <gst/gst.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 enum { TELL_EVERY_NS = 50000000 };
@@ -88,9 +91,16 @@ typedef struct {
   gsize size;
   guint32 *took; /* ns of each push; the ring's oldest are overwritten */
   guint64 produced;
+  guint64 slow, waited;
 } Load;
 
-enum { PUSHES = 1 << 22 };
+enum { PUSHES = 1 << 22, SLOW_NS = 1000000 };
+
+static glong waits(void) {
+  struct rusage r;
+
+  return getrusage(RUSAGE_THREAD, &r) == 0 ? r.ru_nvcsw : 0;
+}
 
 static gpointer tell_now_and_then(gpointer data) {
   Load *l = data;
@@ -112,6 +122,8 @@ static void produce(Load *l) {
     GstBuffer *b;
     GstMapInfo map;
     guint64 n = l->produced + 1;
+    gint64 took;
+    glong waited;
 
     if (before >= until)
       break;
@@ -123,10 +135,16 @@ static void produce(Load *l) {
     map.data[snprintf((char *)map.data, map.size, "{\"n\":%" G_GUINT64_FORMAT, n)] = ' ';
     map.data[map.size - 1] = '}';
     gst_buffer_unmap(b, &map);
+    waited = waits();
     before = now_ns();
     if (gst_pad_push(l->pad, b) != GST_FLOW_OK)
       break;
-    l->took[l->produced % PUSHES] = (guint32)MIN(now_ns() - before, G_MAXUINT32);
+    took = now_ns() - before;
+    if (took > SLOW_NS) {
+      l->slow++;
+      l->waited += waits() > waited;
+    }
+    l->took[l->produced % PUSHES] = (guint32)MIN(took, G_MAXUINT32);
     __atomic_store_n(&l->produced, n, __ATOMIC_RELAXED);
   }
 }
@@ -187,9 +205,9 @@ int main(int argc, char **argv) {
   tell(l.broker, l.produced);
   n = MIN(l.produced, PUSHES);
   qsort(l.took, n, sizeof *l.took, by_size);
-  printf(",\"final\":1,\"end_ms\":%.0f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f}\n", took / 1e6,
+  printf(",\"final\":1,\"end_ms\":%.0f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,\"slow\":%" G_GUINT64_FORMAT ",\"waited\":%" G_GUINT64_FORMAT "}\n", took / 1e6,
       n ? l.took[n / 2] / 1e3 : 0, n ? l.took[n * 99 / 100] / 1e3 : 0, n ? l.took[n * 999 / 1000] / 1e3 : 0,
-      n ? l.took[n - 1] / 1e3 : 0);
+      n ? l.took[n - 1] / 1e3 : 0, l.slow, l.waited);
   gst_element_set_state(pipeline, GST_STATE_NULL);
   gst_object_unref(sink);
   gst_object_unref(l.pad);

@@ -2,6 +2,7 @@
 """The runs. Each gets a chaoslib.Chaos and gives a row of the table; a bar that is not met is a Failure."""
 import time
 
+import network
 from chaoslib import Failure, Load, Server, all_there, check, no_harm
 
 RATE = 5000  # messages of 1 kB a second, except where full speed is the point
@@ -146,3 +147,4 @@ def two_users(c):
 
 RUNS = {"stall": stall, "restart": restart, "crash": crash, "full-speed": full_speed, "disk-full": disk_full,
         "read-only": read_only, "two-users": two_users}
+RUNS |= network.RUNS

@@ -4,7 +4,9 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
+import tempfile
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -17,8 +19,10 @@ os.environ["EDGEWIRE_PLUGINS"] = os.pathsep.join((
 import ewtest  # noqa: E402
 from ewtest import ROOT, Gst, needs_kafka  # noqa: E402
 
-ELEMENTS = ("msgconv", "msgbroker", "dtlsenc", "dtlsdec", "dtlssrtpenc", "dtlssrtpdec", "dtlssrtpdemux")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ELEMENTS = ("msgconv", "msgbroker", "msgsrc", "smartrecordbin", "dtlsenc", "dtlsdec", "dtlssrtpenc", "dtlssrtpdec", "dtlssrtpdemux")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "pkg/adapters").glob("*/README.md"))]
+# What the pages call it, and the script that runs it.
+SERVERS = {"localhost;6379": "redis"}
 
 
 def shell_lines(page):
@@ -28,17 +32,42 @@ def shell_lines(page):
 
 
 class Pages(unittest.TestCase):
+    def servers(self):
+        """Starts what the pages name; gives what to write instead."""
+        own = {}
+        for name, script in SERVERS.items():
+            folder = tempfile.mkdtemp(prefix=f"edgewire-{script}-")
+            self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+            command = [str(ROOT / "scripts" / script)]
+            out = subprocess.run([*command, "start", folder + "/server"], stdout=subprocess.PIPE, text=True, timeout=60, check=True).stdout
+            self.addCleanup(subprocess.run, [*command, "stop", folder + "/server"], timeout=60)
+            own[name] = out.split("address=")[1].split()[0].replace(":", ";")
+        return own
+
+    def servers_config(self, address):
+        host, port = address.split(";")
+        folder = tempfile.mkdtemp(prefix="edgewire-docs-")
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        text = (ROOT / "pkg/adapters/redis/redis.cfg").read_text().replace("hostname = localhost", f"hostname = {host}")
+        path = pathlib.Path(folder, "redis.cfg")
+        path.write_text(text.replace("port = 6379", f"port = {port}"))
+        return str(path)
+
     @needs_kafka
     def test_launch_lines_run(self):
         count = 0
-        host, port = ewtest.KAFKA.rsplit(":", 1)
+        own = {"localhost;9092": ewtest.KAFKA.replace(":", ";"), **self.servers()}
+        # A configuration that a page names is a copy with the own server.
+        sample = self.servers_config(own["localhost;6379"])
         for page in PAGES:
             for line in shell_lines(page):
-                if "gst-launch-1.0" not in line:
+                if "gst-launch-1.0" not in line or page.name == "security.md":  # test_security.py runs that
                     continue
                 count += 1
                 with self.subTest(page=page.name, line=line):
-                    out = subprocess.run(["bash", "-c", line.replace("localhost;9092", f"{host};{port}")], env=ewtest.clean_env(),
+                    for name, address in own.items():
+                        line = line.replace(name, address)
+                    out = subprocess.run(["bash", "-c", line.replace("pkg/adapters/redis/redis.cfg", sample)], env=ewtest.clean_env(), cwd=ROOT,
                                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
                     self.assertEqual(out.returncode, 0, out.stdout[-2000:])
                     self.assertNotIn("WARNING: from", out.stdout)
@@ -61,7 +90,7 @@ class Pages(unittest.TestCase):
                 with self.subTest(element=element, property=name):
                     self.assertIn(name, table)
                     kind = {"gchararray": "string", "guint": "uint", "gboolean": "boolean", "guint64": "uint64",
-                            "GstStructure": "structure", "GstBuffer": "buffer"}.get(spec.value_type.name, "enum")
+                            "GstStructure": "structure", "GstCaps": "caps", "GstBuffer": "buffer"}.get(spec.value_type.name, "enum")
                     self.assertTrue(table[name].strip().startswith(kind), f"{table[name]} is not {kind}")
             self.assertLessEqual(own.keys() & inherited, {"stats"})  # basesink has one of its own
 

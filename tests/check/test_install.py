@@ -22,7 +22,7 @@ def run(*command, timeout=120, **env):
 
 class Files(unittest.TestCase):
     def test_gst_inspect_knows_the_installed_elements(self):
-        for element in ("msgconv", "msgbroker"):
+        for element in ("msgconv", "msgbroker", "msgsrc"):
             with self.subTest(element), tempfile.TemporaryDirectory() as d:
                 out = run("gst-inspect-1.0", element, GST_REGISTRY=os.path.join(d, "r.bin"))
                 self.assertEqual(out.returncode, 0, out.stdout)
@@ -37,7 +37,8 @@ class Files(unittest.TestCase):
             self.assertIn("Total count: 0 blacklisted files", out.stdout)
 
     def test_property_blurbs_read_well(self):
-        out = run("gst-inspect-1.0", "msgbroker").stdout + run("gst-inspect-1.0", "msgconv").stdout
+        out = run("gst-inspect-1.0", "msgbroker").stdout + run("gst-inspect-1.0", "msgconv").stdout + \
+            run("gst-inspect-1.0", "msgsrc").stdout
         own = re.findall(r"^  ([a-z0-9-]+) +: (.+)$", out, re.M)
         self.assertGreater(len(own), 30)
         for name, blurb in own:

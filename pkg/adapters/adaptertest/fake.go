@@ -24,6 +24,7 @@ type Received struct {
 	TimestampMS  int64
 	Session      uint64 // as the headers say; 0 without
 	Number       uint64
+	Headers      adapters.Headers // the others
 }
 
 // A Fake is an adapter together with its server, both in memory. Its zero value is a server that is up.
@@ -39,6 +40,8 @@ type Fake struct {
 	received []Received
 	opened   int
 	open     map[*fakeConn]bool
+	byTopic  map[string][]int // indices of received
+	groups   map[string]map[string]*fakePlace
 }
 
 var errFakeFatal = errors.New("the fake producer failed for good")
@@ -48,11 +51,18 @@ func (f *Fake) Name() string { return "fake" }
 
 // Capabilities are all there are.
 func (f *Fake) Capabilities() adapters.Capabilities {
-	return adapters.Capabilities{Keys: true, Timestamps: true, Headers: true, Acknowledged: true, Binary: true}
+	return adapters.Capabilities{Keys: true, Timestamps: true, Headers: true, Acknowledged: true, Binary: true, Subscribe: true, Retained: true}
 }
 
 // Down takes the server away, or brings it back.
-func (f *Fake) Down(down bool) { f.change(func() { f.down = down }) }
+func (f *Fake) Down(down bool) {
+	f.change(func() {
+		f.down = down
+		for c := range f.open {
+			c.giveBack()
+		}
+	})
+}
 
 // Stall makes the server take nothing and say nothing, or go on.
 func (f *Fake) Stall(stalled bool) { f.change(func() { f.stalled = stalled }) }
@@ -62,6 +72,7 @@ func (f *Fake) Break() {
 	f.change(func() {
 		for c := range f.open {
 			c.broken = true
+			c.giveBack()
 		}
 	})
 }
@@ -100,6 +111,11 @@ type fakeConn struct {
 	broken  bool
 	flight  int  // taken and not answered
 	telling bool // inside Sink.Done
+
+	sub       *fakeSubscription
+	life      int  // counts the connections to the server, as far as subscriptions are concerned
+	receiving bool // the goroutine of the deliveries was started
+	handing   bool // a receiver is being called
 }
 
 // SplitConnStr parts server and topic.
@@ -149,6 +165,7 @@ func (c *fakeConn) Publish(b *adapters.Batch, from int) (int, error) {
 	for i := from; i < b.Len() && c.flight < capacity; i++ {
 		m := b.At(i)
 		m.Topic, m.Key, m.Payload = bytes.Clone(m.Topic), bytes.Clone(m.Key), bytes.Clone(m.Payload)
+		m.Headers = bytes.Clone(m.Headers)
 		c.pending = append(c.pending, m)
 		c.flight++
 		n++
@@ -226,7 +243,7 @@ func (c *fakeConn) answer(messages []adapters.Message) []adapters.Result {
 			r.Err = &adapters.DeliveryError{Kind: adapters.ErrTooLarge, Topic: topic, Host: "fake",
 				Cause: "the message is too large", Remedy: "send less"}
 		default:
-			c.f.received = append(c.f.received, Received{topic, m.Key, m.Payload, m.TimestampMS, m.Session, m.Number})
+			c.f.keep(Received{topic, m.Key, m.Payload, m.TimestampMS, m.Session, m.Number, m.Headers})
 		}
 		results = append(results, r)
 	}
@@ -255,6 +272,7 @@ func (c *fakeConn) Flush(ctx context.Context) error {
 func (c *fakeConn) Close() error {
 	c.f.mu.Lock()
 	c.closed = true
+	c.giveBack()
 	delete(c.f.open, c)
 	c.cond.Broadcast()
 	c.f.mu.Unlock()

@@ -14,6 +14,7 @@ func (s fakeServer) Start(*testing.T)             { s.f.Down(false) }
 func (s fakeServer) Stop(*testing.T)              { s.f.Down(true) }
 func (s fakeServer) UnknownTopic() string         { return s.f.RejectTopic }
 func (s fakeServer) TooLarge() int                { return s.f.MaxPayload + 1 }
+func (s fakeServer) Malformed() []string          { return []string{"host", ";1234", "host;", "a;b;c;d;e"} }
 
 func (s fakeServer) Consume(t *testing.T, topic string, n int) []Received {
 	var got []Received

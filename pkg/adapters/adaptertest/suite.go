@@ -25,7 +25,11 @@ type Server interface {
 	Consume(t *testing.T, topic string, n int) (messages []Received) // at least n, within reason
 	UnknownTopic() string                                            // a topic that the server refuses; "" skips that test
 	TooLarge() int                                                   // bytes that are too many for one payload; 0 skips that test
+	Malformed() []string                                             // connection strings that are refused, saying what to write
 }
+
+// A Bounded Server takes payloads of that many bytes at most, where that is little.
+type Bounded interface{ Largest() int }
 
 // patience bounds every wait of the suite.
 const patience = 40 * time.Second
@@ -92,6 +96,13 @@ func (r *Recorder) Results() (all, failed int) {
 	return len(r.results), failed
 }
 
+// Twice is how many messages have more than one result.
+func (r *Recorder) Twice() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.twice)
+}
+
 // States returns the state events so far.
 func (r *Recorder) States() []adapters.StateEvent {
 	r.mu.Lock()
@@ -138,11 +149,11 @@ func Run(t *testing.T, a adapters.Adapter, s Server) {
 		return c, r
 	}
 	t.Run("malformed", func(t *testing.T) {
-		for _, cs := range []string{"host", ";1234", "host;", "a;b;c;d;e"} {
+		for _, cs := range s.Malformed() {
 			if c, err := a.Open(adapters.Config{ConnStr: cs}, NewRecorder()); err == nil {
 				_ = c.Close()
 				t.Errorf("conn-str %q was accepted", cs)
-			} else if !strings.Contains(err.Error(), "write host;port") {
+			} else if !strings.Contains(err.Error(), "write ") {
 				t.Errorf("conn-str %q: %v: no word on what to write", cs, err)
 			}
 		}
@@ -152,6 +163,7 @@ func Run(t *testing.T, a adapters.Adapter, s Server) {
 	t.Run("absent", func(t *testing.T) { testAbsent(t, s, open) })
 	t.Run("restart", func(t *testing.T) { testRestart(t, s, open) })
 	t.Run("close", func(t *testing.T) { testClose(t, s, open) })
+	t.Run("receive", func(t *testing.T) { runReceive(t, a, s) })
 }
 
 type opener func(*testing.T) (adapters.Conn, *Recorder)
@@ -188,6 +200,10 @@ func testDeliver(t *testing.T, a adapters.Adapter, s Server, open opener) {
 	c, r := open(t)
 	topic := topicOf(t)
 	const count = 1000
+	largest := 300_000
+	if b, ok := s.(Bounded); ok {
+		largest = min(largest, b.Largest())
+	}
 	seq := uint64(0)
 	want := map[string][]string{} // payloads per key
 	for seq < count {
@@ -200,10 +216,10 @@ func testDeliver(t *testing.T, a adapters.Adapter, s Server, open opener) {
 				key = ""
 			}
 			if seq == 5 {
-				payload = bytes.Repeat([]byte{0, 1, 0xfe}, 100_000)
+				payload = bytes.Repeat([]byte{0, 1, 0xfe}, largest/3)
 			}
 			b.AddText(topic, adapters.Message{Seq: seq, TimestampMS: 1_600_000_000_000 + int64(seq), Session: 0xfedc_0000_0000_0001,
-				Number: seq + 7, Key: []byte(key), Payload: payload})
+				Number: seq + 7, Key: []byte(key), Payload: payload, Headers: testHeaders(seq)})
 			want[key] = append(want[key], string(payload))
 		}
 		Send(t, c, &b)
@@ -224,6 +240,9 @@ func testDeliver(t *testing.T, a adapters.Adapter, s Server, open opener) {
 		numbers[m.Number] = m.Session == 0xfedc_0000_0000_0001 && m.Number > 7 && m.Number <= 7+count
 		if a.Capabilities().Headers && !numbers[m.Number] {
 			t.Fatalf("session %x, number %d", m.Session, m.Number)
+		}
+		if a.Capabilities().Headers {
+			checkHeaders(t, m.Headers, m.Number-7)
 		}
 		got[string(m.Key)] = append(got[string(m.Key)], string(m.Payload))
 		if a.Capabilities().Timestamps && (m.TimestampMS <= 1_600_000_000_000 || m.TimestampMS > 1_600_000_000_000+count) {

@@ -3,6 +3,7 @@
 package kafka
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -89,6 +90,15 @@ func testSmallBatches(t *testing.T, connStr, addr, topic string) {
 	}
 }
 
+// headersOf are what Kafka can carry: any bytes, names twice, and empty ones.
+func headersOf(i uint64) adapters.Headers {
+	if i%3 == 0 {
+		return nil
+	}
+	return adapters.Headers(nil).Append("number", []byte{byte(i), 0, 0xff}).AppendString("number", "again").AppendString("", "nameless").
+		AppendString("empty", "")
+}
+
 // TestSecondTry: what is sent again keeps its key, timestamp and headers, and is in flight until it is answered.
 func TestSecondTry(t *testing.T) {
 	s := newServer(t, kfake.SeedTopics(1, "again"))
@@ -106,7 +116,7 @@ func TestSecondTry(t *testing.T) {
 	var b adapters.Batch
 	for i := range uint64(50) {
 		b.AddText("again", adapters.Message{Seq: i + 1, TimestampMS: 1_600_000_000_000 + int64(i), Session: 5 + i%2, Number: i,
-			Key: fmt.Appendf(nil, "key%d", i), Payload: fmt.Appendf(nil, "%d", i)})
+			Key: fmt.Appendf(nil, "key%d", i), Payload: fmt.Appendf(nil, "%d", i), Headers: headersOf(i)})
 	}
 	adaptertest.Send(t, c, &b)
 	if err := c.Flush(deadline(t, time.Second)); !errors.Is(err, context.DeadlineExceeded) {
@@ -125,7 +135,7 @@ func TestSecondTry(t *testing.T) {
 	got := consume(t, s.addr(), "again", 50)
 	for i, m := range got {
 		if string(m.Key) != fmt.Sprintf("key%d", i) || string(m.Payload) != fmt.Sprint(i) || m.TimestampMS != 1_600_000_000_000+int64(i) ||
-			m.Session != uint64(5+i%2) || m.Number != uint64(i) {
+			m.Session != uint64(5+i%2) || m.Number != uint64(i) || !bytes.Equal(m.Headers, headersOf(uint64(i))) {
 			t.Fatalf("message %d is %+v", i, m)
 		}
 	}

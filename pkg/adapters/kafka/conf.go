@@ -137,6 +137,9 @@ func (c *conf) apply(p property, own bool) error {
 		c.secrets = append(c.secrets, p.value)
 		slices.SortStableFunc(c.secrets, func(a, b string) int { return len(b) - len(a) })
 	}
+	if p.name == "ssl.cipher.suites" {
+		p.value = cipherNames(p.value)
+	}
 	name, value := C.CString(p.name), C.CString(p.value)
 	defer C.free(unsafe.Pointer(name))
 	defer C.free(unsafe.Pointer(value))
@@ -337,4 +340,17 @@ func (c *conf) checkFiles() error {
 		_ = f.Close()
 	}
 	return nil
+}
+
+// cipherNames turns the IANA names of TLS 1.2's cipher suites (TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384), which
+// documentation uses, into those of OpenSSL (ECDHE-RSA-AES256-GCM-SHA384), which librdkafka wants.
+func cipherNames(list string) string {
+	names := strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(":, ", r) })
+	for i, n := range names {
+		if exchange, cipher, ok := strings.Cut(strings.TrimPrefix(n, "TLS_"), "_WITH_"); ok && strings.HasPrefix(n, "TLS_") {
+			cipher = strings.NewReplacer("AES_", "AES", "_CBC_", "-", "_POLY1305_SHA256", "-POLY1305", "_", "-").Replace(cipher)
+			names[i] = strings.ReplaceAll(exchange, "_", "-") + "-" + cipher
+		}
+	}
+	return strings.Join(names, ":")
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gst-edgewire/gst-edgewire/internal/nearest"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/settings"
 	"github.com/gst-edgewire/gst-edgewire/pkg/dsconfig"
 )
 
@@ -16,14 +17,23 @@ import (
 const group = "message-broker"
 
 var knownKeys = []string{"proto-cfg", "producer-proto-cfg", "consumer-proto-cfg", "partition-key",
-	"consumer-group-id", "share-connection", "topic"}
+	"consumer-group-id", "share-connection", "topic", "sasl-password-file", "ssl-key-password-file",
+	"ssl-keystore-password-file", "sasl-oauthbearer-client-secret-file"}
+
+// secretFiles are the keys that name a file with the value of an option: a configuration that has them can
+// be shown to anyone.
+var secretFiles = map[string]string{"sasl-password-file": "sasl.password", "ssl-key-password-file": "ssl.key.password",
+	"ssl-keystore-password-file": "ssl.keystore.password", "sasl-oauthbearer-client-secret-file": "sasl.oauthbearer.client.secret"}
 
 // fileConfig is what the [message-broker] group of a configuration file says.
 type fileConfig struct {
 	producer     []property // proto-cfg, then producer-proto-cfg
 	consumer     []property // consumer-proto-cfg
+	receiving    []property // proto-cfg, then consumer-proto-cfg
+	group        string     // consumer-group-id
 	partitionKey string
 	topic        string
+	secretFiles  []string // where passwords stand
 }
 
 // loadConfig reads the file at path; "" means no file. What is unknown is an error when strict, else a
@@ -71,16 +81,42 @@ func loadConfig(path string, strict bool, log func(adapters.LogEntry)) (fileConf
 		if err != nil {
 			return fc, err
 		}
+		if key != "producer-proto-cfg" {
+			fc.receiving = append(fc.receiving, props...)
+		}
 		if key == "consumer-proto-cfg" {
 			fc.consumer = props
 		} else {
 			fc.producer = append(fc.producer, props...)
 		}
 	}
+	for _, e := range g.Entries {
+		option, ok := secretFiles[e.Key]
+		if !ok {
+			continue
+		}
+		value, warning, err := settings.SecretFile(e)
+		if err != nil {
+			return fc, err
+		}
+		if warning != "" {
+			log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "kafka", Text: warning})
+		}
+		file, _ := e.Text()
+		fc.secretFiles = append(fc.secretFiles, settings.FilePath(file))
+		p := property{name: option, value: value, where: fmt.Sprintf("%s:%d: [%s] %s", path, e.Line, group, e.Key)}
+		fc.producer, fc.receiving = append(fc.producer, p), append(fc.receiving, p)
+	}
 	if e, ok := g.Get("share-connection"); ok {
 		if _, err := e.Bool(); err != nil {
 			return fc, err
 		}
+	}
+	if e, ok := g.Get("consumer-group-id"); ok {
+		if fc.group, err = e.Text(); err != nil {
+			return fc, err
+		}
+		fc.group = unquote(fc.group)
 	}
 	if e, ok := g.Get("partition-key"); ok {
 		if fc.partitionKey, err = e.Text(); err != nil {

@@ -57,6 +57,8 @@ type conn struct {
 
 	wg             sync.WaitGroup
 	closing        atomic.Bool
+	renewing       atomic.Bool // nothing is taken until the producer is replaced: see checkFiles
+	renewal        *renewal
 	fatal          atomic.Pointer[string]
 	accepted, done atomic.Uint64
 
@@ -64,6 +66,12 @@ type conn struct {
 	failed     []C.ew_result
 	refused    []adapters.Result
 	topicCount C.size_t
+
+	receiving   receivingConfig
+	subscribing sync.Mutex // around Subscribe and the end
+	consumer    *consumer  // of the subscription in force
+	consumers   sync.WaitGroup
+	away        atomic.Bool // the server is known to be away
 
 	mu        sync.Mutex // guards what follows; no call is made under it
 	topics    map[string]bool
@@ -93,7 +101,7 @@ func (c *conn) Publish(b *adapters.Batch, from int) (int, error) {
 		return 0, fatalError(*reason)
 	}
 	count := b.Len()
-	if from >= count {
+	if from >= count || c.renewing.Load() {
 		return 0, nil
 	}
 	if len(c.failed) < count-from {
@@ -193,6 +201,10 @@ func (c *conn) Close() error {
 		return nil
 	}
 	C.ew_wake(c.p)
+	c.subscribing.Lock()
+	c.consumer.stop()
+	c.subscribing.Unlock()
+	defer c.consumers.Wait()
 	c.wg.Wait()
 	var destroyed sync.WaitGroup
 	finished := make(chan struct{})

@@ -99,11 +99,18 @@ func connectReason(code int, text string) string {
 	if strings.Contains(text, "SASL") || strings.Contains(text, "Sasl") {
 		code = C.EW_ERR_AUTHENTICATION // some brokers just hang up on a wrong password
 	}
+	switch {
+	case strings.Contains(text, "PLAINTEXT broker listener"), strings.Contains(text, "SSL listener"), strings.Contains(text, "security.protocol"):
+		return text + "; check security.protocol and the port: one side speaks TLS, or SASL, and the other does not"
+	case strings.Contains(text, "alert") && strings.Contains(text, "certificate"):
+		return text + "; the broker does not accept the client's certificate: check ssl.certificate.location and ssl.key.location, " +
+			"the certificate's end, and that the broker trusts the authority that signed it"
+	}
 	switch code {
 	case C.EW_ERR_RESOLVE:
 		return text + "; check the host name"
 	case C.EW_ERR_SSL:
-		return text + "; check ssl.ca.location and the certificates, and that the port speaks TLS"
+		return text + "; check ssl.ca.location, that the broker's certificate is valid and names this host, and that the port speaks TLS"
 	case C.EW_ERR_AUTHENTICATION, C.EW_ERR_SASL_AUTHENTICATION_FAILED:
 		return text + "; check sasl.username, sasl.password and sasl.mechanisms"
 	case C.EW_ERR_TRANSPORT:

@@ -40,7 +40,8 @@ func (adapter) Name() string { return "kafka" }
 
 // Capabilities of Kafka: all of them.
 func (adapter) Capabilities() adapters.Capabilities {
-	return adapters.Capabilities{Keys: true, Timestamps: true, Headers: true, Acknowledged: true, Binary: true}
+	return adapters.Capabilities{Keys: true, Timestamps: true, Headers: true, Acknowledged: true, Binary: true,
+		Subscribe: true, Retained: true}
 }
 
 // SplitConnStr parts servers and topic.
@@ -70,7 +71,7 @@ func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{sink: sink, secrets: rc.secrets, maxBytes: rc.get("message.max.bytes"),
+	c := &conn{sink: sink, secrets: rc.secrets, receiving: receivingConfig{servers: cs.servers, group: fc.group, user: fc.receiving, cfg: cfg}, maxBytes: rc.get("message.max.bytes"),
 		propagation: rc.get("topic.metadata.propagation.max.ms"), maxQueue: rc.get("queue.buffering.max.kbytes"),
 		batchSize: rc.get("batch.size"),
 		patience:  stuckAfter + rc.milliseconds("topic.metadata.propagation.max.ms") + rc.milliseconds("linger.ms"),
@@ -83,6 +84,7 @@ func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, err
 	if c.info.Host == "" {
 		c.info.Host = rc.get("metadata.broker.list")
 	}
+	c.renewal = newRenewal(rc, fc.secretFiles)
 	var errstr [1024]C.char
 	c.p = C.ew_producer_new(rc.take(), &errstr[0], C.size_t(len(errstr)))
 	if c.p == nil {

@@ -67,6 +67,7 @@ func (c *conn) poll() {
 		}
 		p.checkTopics()
 		p.checkProgress()
+		p.checkFiles()
 	}
 	// What librdkafka logged until now is often why the connection is being closed.
 	for range lastLines {
@@ -204,6 +205,7 @@ func (p *poller) connected() {
 		return
 	}
 	p.state = adapters.Connected
+	p.away.Store(false)
 	p.sink.State(adapters.StateEvent{State: adapters.Connected, Host: p.info.Host, Time: time.Now()})
 }
 
@@ -211,6 +213,7 @@ func (p *poller) connected() {
 func (p *poller) disconnected(fresh bool) {
 	if p.fatal.Load() == nil && (fresh || p.state != adapters.Disconnected) {
 		p.state = adapters.Disconnected
+		p.away.Store(true)
 		p.sink.State(adapters.StateEvent{State: adapters.Disconnected, Host: p.info.Host, Reason: p.reason, Time: time.Now(),
 			Attempt: p.failed, Next: p.pause()})
 	}
@@ -239,7 +242,16 @@ func (p *poller) log(level int, facility, text string) {
 		l = adapters.LogInfo
 	}
 	p.sink.Log(adapters.LogEntry{Level: l, Facility: facility, Text: text})
+	// The one trouble that librdkafka only logs: a TLS port hangs up on a client that speaks plain text.
+	if facility == "FAIL" && strings.Contains(text, "closed by peer") && strings.Contains(text, "APIVERSION_QUERY") && p.state != adapters.Connected {
+		fresh := p.reason != hungUp
+		p.reason = hungUp
+		p.failed++
+		p.disconnected(fresh)
+	}
 }
+
+const hungUp = "the broker closes the connection with our first words; if its port speaks TLS, set security.protocol=ssl (or sasl_ssl) in proto-cfg"
 
 // checkTopics asks once for each new topic whether it exists, when the broker has had time to create it.
 func (p *poller) checkTopics() {

@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #ifdef EW_RDKAFKA_CHECK
 #include <librdkafka/rdkafka.h>
@@ -50,6 +51,7 @@ typedef rd_kafka_event_t rd_kafka_DescribeTopics_result_t;
 
 /* rd_kafka_resp_err_t; negative ones are local to the library. */
 enum {
+	EW_ERR_DESTROY = -197,
 	EW_ERR_TRANSPORT = -195,
 	EW_ERR_RESOLVE = -193,
 	EW_ERR_MSG_TIMED_OUT = -192,
@@ -149,7 +151,10 @@ rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout_ms);
 void rd_kafka_queue_yield(rd_kafka_queue_t *queue);
 void rd_kafka_queue_cb_event_enable(rd_kafka_queue_t *queue, void (*call)(rd_kafka_t *rk, void *opaque), void *opaque);
 EW_ENUM(rd_kafka_resp_err_t) rd_kafka_message_detach_headers(ew_rk_message *message, rd_kafka_headers_t **headers);
+rd_kafka_headers_t *rd_kafka_headers_new(size_t count);
 void rd_kafka_headers_destroy(rd_kafka_headers_t *headers);
+EW_ENUM(rd_kafka_resp_err_t) rd_kafka_header_add(rd_kafka_headers_t *headers, const char *name, ssize_t name_len, const void *value,
+	ssize_t value_len);
 int64_t rd_kafka_message_timestamp(const ew_rk_message *message, EW_ENUM(rd_kafka_timestamp_type_t) *type);
 
 int rd_kafka_event_type(const rd_kafka_event_t *event);
@@ -179,6 +184,7 @@ const rd_kafka_error_t *rd_kafka_TopicDescription_error(const rd_kafka_TopicDesc
 EW_ENUM(rd_kafka_resp_err_t) rd_kafka_error_code(const rd_kafka_error_t *error);
 
 #ifdef EW_RDKAFKA_CHECK
+EW_SAME(EW_ERR_DESTROY, RD_KAFKA_RESP_ERR__DESTROY);
 EW_SAME(EW_ERR_TRANSPORT, RD_KAFKA_RESP_ERR__TRANSPORT);
 EW_SAME(EW_ERR_RESOLVE, RD_KAFKA_RESP_ERR__RESOLVE);
 EW_SAME(EW_ERR_MSG_TIMED_OUT, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT);
@@ -241,5 +247,7 @@ EW_SAME(72, sizeof(rd_kafka_message_t));
 _Static_assert(offsetof(ew_rk_message, rkt) == 8 && offsetof(ew_rk_message, opaque) == 64 &&
 	sizeof(ew_rk_message) == 72, "rd_kafka_message_t has this layout on 64-bit machines");
 #endif
+
+#include "consumer_abi.h"
 
 #endif

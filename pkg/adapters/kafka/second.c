@@ -93,7 +93,7 @@ int ew_second_send(ew_second *s, const ew_rk_message *m, rd_kafka_queue_t *wake)
 	open->err = 0;
 	timestamp = rd_kafka_message_timestamp(open, NULL);
 	open->err = err;
-	opaque |= EW_SECOND_BIT;
+	opaque = (opaque & ~EW_BLOCK_BIT) | EW_SECOND_BIT;
 	if (err == EW_ERR_MSG_SIZE_TOO_LARGE || err == EW_ERR_RECORD_LIST_TOO_LARGE)
 		opaque |= EW_TOO_LARGE_BIT;
 	if (rd_kafka_message_detach_headers(open, &headers) != 0)

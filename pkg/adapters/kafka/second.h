@@ -10,6 +10,7 @@
 /* The upper bits of a message's opaque; the rest is its sequence number. */
 #define EW_SECOND_BIT ((uint64_t)1 << 63)
 #define EW_TOO_LARGE_BIT ((uint64_t)1 << 62) /* its batch was too large */
+#define EW_BLOCK_BIT ((uint64_t)1 << 61) /* its payload is in a block of ours */
 
 typedef struct {
 	_Atomic(rd_kafka_t *) rk; /* NULL until it is needed */

@@ -74,6 +74,7 @@ func (s *testServer) Start(t *testing.T)   { s.start(t) }
 func (s *testServer) Stop(*testing.T)      { s.stop() }
 func (s *testServer) UnknownTopic() string { return "" }
 func (s *testServer) TooLarge() int        { return 2_000_000 }
+func (s *testServer) Malformed() []string  { return []string{"host", ";1234", "host;", "a;b;c;d;e"} }
 func (s *testServer) ConfigPath(t *testing.T) string {
 	return writeFile(t, "kafka.cfg", s.conf)
 }
@@ -120,6 +121,8 @@ func consume(t *testing.T, addr, topic string, n int) []adaptertest.Received {
 					m.Session, _ = strconv.ParseUint(string(h.Value), 16, 64)
 				case adapters.NumberHeader:
 					m.Number, _ = strconv.ParseUint(string(h.Value), 10, 64)
+				default:
+					m.Headers = m.Headers.Append(h.Key, h.Value)
 				}
 			}
 			got = append(got, m)

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/types.h>
 
+#include "blocks.h"
 #include "second.h"
 #include "shim.h"
 
@@ -30,6 +31,7 @@ struct ew_producer {
 	size_t used, next, last, seen;
 	uint64_t session; /* the one that session_text shows */
 	char session_text[16];
+	ew_blocks blocks; /* also let go of by the goroutine that polls */
 	/* Polling: the topics of failed messages, numbered, since a handle may be gone by then. */
 	char *failed_topics[FAILED_TOPICS];
 	int32_t nfailed_topics;
@@ -59,12 +61,14 @@ ew_producer *ew_producer_new(rd_kafka_conf_t *conf, char *errstr, size_t size)
 		return NULL;
 	}
 	p->room = queue_room(conf);
+	ew_blocks_init(&p->blocks);
 	ew_second_prepare(&p->second, conf);
 	rd_kafka_conf_set_events(conf, EW_EVENT_DR | EW_EVENT_ERROR | EW_EVENT_LOG | EW_EVENT_STATS);
 	p->rk = rd_kafka_new(EW_PRODUCER, conf, errstr, size);
 	if (!p->rk) {
 		rd_kafka_conf_destroy(conf);
 		ew_second_destroy(&p->second);
+		ew_blocks_destroy(&p->blocks);
 		free(p);
 		return NULL;
 	}
@@ -86,6 +90,7 @@ void ew_producer_destroy(ew_producer *p)
 	ew_second_destroy(&p->second);
 	rd_kafka_queue_destroy(p->queue);
 	rd_kafka_destroy(p->rk);
+	ew_blocks_destroy(&p->blocks);
 	free(p);
 }
 
@@ -178,29 +183,63 @@ static char *decimal(char *end, uint64_t n)
 	return end;
 }
 
-static int produce(ew_producer *p, rd_kafka_topic_t *rkt, const char *data, const ew_record *r)
+/* The user's headers, laid out as package adapters says; what is damaged ends them. */
+static void add_headers(rd_kafka_headers_t *headers, const unsigned char *h, size_t len)
+{
+	while (len >= 6) {
+		size_t name = h[0] | (size_t)h[1] << 8, value;
+		const unsigned char *v = h + 2 + name;
+
+		if (name > len - 6)
+			return;
+		value = v[0] | (size_t)v[1] << 8 | (size_t)v[2] << 16 | (size_t)v[3] << 24;
+		if (value > len - 6 - name)
+			return;
+		rd_kafka_header_add(headers, (const char *)h + 2, (ssize_t)name, v + 4, (ssize_t)value);
+		h = v + 4 + value;
+		len -= 6 + name + value;
+	}
+}
+
+/* The headers of a message; NULL when it has none. */
+static rd_kafka_headers_t *headers_of(ew_producer *p, const char *data, const ew_record *r)
 {
 	char number[20], *text = decimal(number + sizeof number, r->number);
+	rd_kafka_headers_t *headers;
 
-	if (r->session == 0)
-		return (int)rd_kafka_producev(p->rk,
-			EW_VTYPE_RKT, rkt,
-			EW_VTYPE_MSGFLAGS, (int)EW_MSG_F_COPY,
-			EW_VTYPE_VALUE, (void *)(data + r->payload), (size_t)r->payload_len,
-			EW_VTYPE_KEY, r->key_len ? (void *)(data + r->key) : NULL, (size_t)r->key_len,
-			EW_VTYPE_TIMESTAMP, r->timestamp_ms,
-			EW_VTYPE_OPAQUE, (void *)(uintptr_t)r->seq,
-			EW_VTYPE_END);
-	return (int)rd_kafka_producev(p->rk,
+	if (r->session == 0 && r->headers_len == 0)
+		return NULL;
+	headers = rd_kafka_headers_new(r->headers_len ? 8 : 2);
+	if (r->session != 0) {
+		rd_kafka_header_add(headers, EW_SESSION_HEADER, sizeof EW_SESSION_HEADER - 1, session_text(p, r->session),
+			(ssize_t)sizeof p->session_text);
+		rd_kafka_header_add(headers, EW_NUMBER_HEADER, sizeof EW_NUMBER_HEADER - 1, text, (ssize_t)(number + sizeof number - text));
+	}
+	if (r->headers_len)
+		add_headers(headers, (const unsigned char *)data + r->headers, r->headers_len);
+	return headers;
+}
+
+static int produce(ew_producer *p, rd_kafka_topic_t *rkt, const char *data, const ew_record *r)
+{
+	rd_kafka_headers_t *headers = headers_of(p, data, r);
+	void *copy = ew_blocks_copy(&p->blocks, data + r->payload, r->payload_len);
+	int err = (int)rd_kafka_producev(p->rk,
 		EW_VTYPE_RKT, rkt,
-		EW_VTYPE_MSGFLAGS, (int)EW_MSG_F_COPY,
-		EW_VTYPE_VALUE, (void *)(data + r->payload), (size_t)r->payload_len,
+		EW_VTYPE_MSGFLAGS, copy ? 0 : (int)EW_MSG_F_COPY,
+		EW_VTYPE_VALUE, copy ? copy : (void *)(data + r->payload), (size_t)r->payload_len,
 		EW_VTYPE_KEY, r->key_len ? (void *)(data + r->key) : NULL, (size_t)r->key_len,
 		EW_VTYPE_TIMESTAMP, r->timestamp_ms,
-		EW_VTYPE_HEADER, EW_SESSION_HEADER, session_text(p, r->session), (ssize_t)sizeof p->session_text,
-		EW_VTYPE_HEADER, EW_NUMBER_HEADER, text, (ssize_t)(number + sizeof number - text),
-		EW_VTYPE_OPAQUE, (void *)(uintptr_t)r->seq,
+		EW_VTYPE_OPAQUE, (void *)(uintptr_t)(copy ? r->seq | EW_BLOCK_BIT : r->seq),
+		/* Without headers the list ends here. With them: they are librdkafka's if it takes the message. */
+		headers ? EW_VTYPE_HEADERS : EW_VTYPE_END, headers,
 		EW_VTYPE_END);
+
+	if (err && copy)
+		ew_blocks_undo(&p->blocks, copy);
+	if (err && headers)
+		rd_kafka_headers_destroy(headers);
+	return err;
 }
 
 size_t ew_produce(ew_producer *p, const char *data, const ew_record *records, size_t from, size_t count,
@@ -281,6 +320,15 @@ static int no_topic(int err)
 	return err == EW_ERR_UNKNOWN_TOPIC || err == EW_ERR_UNKNOWN_TOPIC_OR_PART || err == EW_ERR_UNKNOWN_PARTITION;
 }
 
+/*
+ * The topic has taken messages and is gone. A partition that goes while a request is under way leaves the
+ * messages of the request with EW_ERR_DESTROY, which is nobody's verdict on them.
+ */
+static int vanished(const ew_producer *p, const ew_result *r)
+{
+	return r->err == EW_ERR_DESTROY || (r->topic >= 0 && no_topic(r->err) && p->acknowledged[r->topic]);
+}
+
 /* Moves reports out of the current event; the event is let go when it is used up. */
 static size_t take_results(ew_producer *p, ew_result *results, size_t room)
 {
@@ -295,16 +343,20 @@ static size_t take_results(ew_producer *p, ew_result *results, size_t room)
 			ew_result *r = &results[done + kept];
 			uint64_t opaque = (uint64_t)(uintptr_t)messages[i]->opaque;
 
-			if (messages[i]->err && ew_second_send(&p->second, messages[i], p->queue))
+			int again = messages[i]->err && ew_second_send(&p->second, messages[i], p->queue);
+
+			if (opaque & EW_BLOCK_BIT)
+				ew_blocks_release(&p->blocks, messages[i]->payload);
+			if (again)
 				continue;
 			kept++;
-			r->seq = opaque & ~(EW_SECOND_BIT | EW_TOO_LARGE_BIT);
+			r->seq = opaque & ~(EW_SECOND_BIT | EW_TOO_LARGE_BIT | EW_BLOCK_BIT);
 			r->second = EW_FIRST_TRY;
 			if (opaque & EW_SECOND_BIT)
 				r->second = opaque & EW_TOO_LARGE_BIT ? EW_BATCH_TOO_LARGE : EW_SECOND_TRY;
 			r->err = messages[i]->err;
 			r->topic = r->err || r->second == EW_BATCH_TOO_LARGE ? topic_number(p, messages[i]->rkt) : -1;
-			r->vanished = r->topic >= 0 && no_topic(r->err) && p->acknowledged[r->topic];
+			r->vanished = vanished(p, r);
 			if (!r->err)
 				note_acknowledged(p, messages[i]->rkt);
 			r->size = messages[i]->len + messages[i]->key_len;

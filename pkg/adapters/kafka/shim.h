@@ -20,7 +20,7 @@ typedef struct {
 	int32_t topic; /* of a failed message, or one whose batch was too large: a number for ew_topic_name; else -1 */
 	uint64_t size;
 	int32_t second; /* EW_FIRST_TRY … */
-	int32_t vanished; /* 1: it failed because its topic is gone, which has taken messages before */
+	int32_t vanished; /* 1: it failed because its topic, which has taken messages before, is gone, or its partition */
 } ew_result;
 
 /*

@@ -59,7 +59,10 @@ func TestRealWiped(t *testing.T) {
 	_, port, _ := strings.Cut(addr, ":")
 	script("start", dir, "--port", port)
 	t.Log(time.Now().Format("05.000 "), "the server is back")
-	adaptertest.Wait(t, "100 answers", func() bool { return c.Stats().Acknowledged == 100 })
+	adaptertest.Wait(t, "100 answers", func() bool { st := c.Stats(); return st.Acknowledged+st.Failed == 100 })
+	if st := c.Stats(); st.Failed != 0 {
+		t.Fatalf("%d messages were refused: %s", st.Failed, st.LastError)
+	}
 	got := consume(t, addr, "wiped", 40)
 	for i, m := range got {
 		if string(m.Payload) != fmt.Sprint(60+i) {

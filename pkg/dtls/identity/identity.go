@@ -91,7 +91,7 @@ func (i *Identity) CertificatePEM() string {
 // DER is the own certificate, without the rest of its chain.
 func (i *Identity) DER() []byte { return bytes.Clone(i.chain[0]) }
 
-// TLS is the identity as crypto/tls and pion/dtls take it.
+// TLS is the identity as crypto/tls takes it.
 func (i *Identity) TLS() tls.Certificate {
 	chain := make([][]byte, len(i.chain))
 	copy(chain, i.chain)

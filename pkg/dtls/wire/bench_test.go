@@ -10,7 +10,7 @@ func BenchmarkGuardHandshake(b *testing.B) {
 	items := tapeOf(b, "p256", 1200)
 	b.ReportAllocs()
 	for b.Loop() {
-		client, server := NewGuard(true), NewGuard(false)
+		client, server := newStackGuard(true), newStackGuard(false)
 		for _, item := range items {
 			if item.toClient {
 				client.In(server.Out(item.datagram))
@@ -28,7 +28,7 @@ func BenchmarkGuardHandshake(b *testing.B) {
 func BenchmarkGuardData(b *testing.B) {
 	f := newTestForger()
 	d := f.record(typeApplicationData, 1, f.bytes(1000))
-	g := NewGuard(true)
+	g := newStackGuard(true)
 	g.Established()
 	b.ReportAllocs()
 	for b.Loop() {

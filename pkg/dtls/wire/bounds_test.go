@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func (g *Guard) checkBounds(t *testing.T) {
+func (g *stackGuard) checkBounds(t *testing.T) {
 	t.Helper()
 	p := &g.flight.pool
 	bytes, pieces := 0, 0
@@ -38,7 +38,7 @@ func (g *Guard) checkBounds(t *testing.T) {
 // work it makes.
 func TestGuardBounds(t *testing.T) {
 	f := newForger(t, 5, "p256")
-	client, server := NewGuard(true), NewGuard(false)
+	client, server := newStackGuard(true), newStackGuard(false)
 	client.Out(f.message(msgClientHello, 0, f.clientHello(0)))
 	hello := f.message(msgClientHello, 0, f.clientHello(0))
 	if pass, drops := server.In(hello); len(pass) != 1 || len(drops) != 0 {
@@ -79,7 +79,7 @@ func TestGuardBounds(t *testing.T) {
 				d = f.message(msgCertificateVerify, 3, f.certificateVerify())
 			}
 		}
-		for _, g := range []*Guard{client, server} {
+		for _, g := range []*stackGuard{client, server} {
 			if pass, _ := g.In(d); len(pass) != 0 {
 				t.Fatalf("it passed %x", pass)
 			}
@@ -88,7 +88,7 @@ func TestGuardBounds(t *testing.T) {
 			}
 		}
 	}
-	for _, g := range []*Guard{client, server} {
+	for _, g := range []*stackGuard{client, server} {
 		if g.flight.spent[0] > tiedVerifies || g.flight.spent[1] > looseVerifies {
 			t.Errorf("it verified %v signatures", g.flight.spent)
 		}
@@ -105,7 +105,7 @@ func TestGuardRecords(t *testing.T) {
 		"spoofed":    f.record(typeAlert, 0, []byte{2, 40}),
 		"before-key": f.record(typeApplicationData, 1, f.bytes(30)),
 	} {
-		g := NewGuard(true)
+		g := newStackGuard(true)
 		pass, drops := g.In(d)
 		if len(pass) != 0 || len(drops) != 1 || drops[0].String() != name {
 			t.Errorf("%s: passed %x, dropped %v", name, pass, drops)
@@ -116,7 +116,7 @@ func TestGuardRecords(t *testing.T) {
 func TestPoolBounds(t *testing.T) {
 	f := newTestForger()
 	for _, size := range []int{1200, 1} {
-		g := NewGuard(true)
+		g := newStackGuard(true)
 		for n := range 4000 {
 			length := maxMessage - f.rng.IntN(16)
 			at := f.rng.IntN(length - size)
@@ -132,7 +132,7 @@ func TestPoolBounds(t *testing.T) {
 // A message that the peer's role may not send at its message_seq is not kept.
 func TestGuardUnexpected(t *testing.T) {
 	f := newForger(t, 9, "p256")
-	g := NewGuard(true)
+	g := newStackGuard(true)
 	hello := f.message(msgClientHello, 0, f.clientHello(0))
 	if _, drops := g.In(f.message(msgServerHello, 0, f.serverHello())); len(drops) != 1 || drops[0] != DropSpoofed {
 		t.Errorf("a ServerHello before the ClientHello: dropped %v", drops)
@@ -170,7 +170,7 @@ func TestGuardHelloVerify(t *testing.T) {
 	}
 	hello := f.message(msgClientHello, 0, f.clientHello(0))
 	putUint48(hello[5:], 0)
-	g := NewGuard(true)
+	g := newStackGuard(true)
 	g.StartSeq(77777)
 	if pass, _ := g.In(verify(0, "early")); len(pass) != 0 {
 		t.Error("a HelloVerifyRequest passed before a ClientHello")
@@ -191,7 +191,7 @@ func TestGuardHelloVerify(t *testing.T) {
 		t.Error("another HelloVerifyRequest passed, or was not noticed")
 	}
 	// A server that counts its records itself.
-	g = NewGuard(true)
+	g = newStackGuard(true)
 	g.StartSeq(77777)
 	g.Out(hello)
 	if pass, _ := g.In(verify(0, "own")); len(pass) != 0 {
@@ -223,7 +223,7 @@ func TestHint(t *testing.T) {
 		{false, f.message(msgServerHello, 0, f.serverHello()), "both ends are servers"},
 		{false, hello, "a ClientHello came"},
 	} {
-		g := NewGuard(c.client)
+		g := newStackGuard(c.client)
 		if c.client {
 			g.Out(hello)
 		}

@@ -9,14 +9,14 @@ import (
 )
 
 // scene is a guard before the peer's flight, and that flight's fragments.
-func scene(t *testing.T, client bool) (*Guard, []fragment, []taped) {
+func scene(t *testing.T, client bool) (*stackGuard, []fragment, []taped) {
 	t.Helper()
 	items := tapeOf(t, "p256", 300)
 	kind := byte(msgCertificate)
 	if client {
 		kind = msgServerHello
 	}
-	g := NewGuard(client)
+	g := newStackGuard(client)
 	for n, item := range items {
 		if item.toClient == client && first(item.datagram) == kind {
 			return g, fragments(items[n:], client), items[n:]

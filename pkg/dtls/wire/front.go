@@ -50,15 +50,9 @@ type Hello struct {
 	// Random is the client's; a ClientHello with the same one is a
 	// retransmission.
 	Random [32]byte
-	// Cookie is the one that Front had sent.
-	Cookie []byte
-	// Datagrams are the ClientHello as it came, cookie included, in records
-	// made anew (the records' headers are no part of the handshake's hash).
-	Datagrams [][]byte
-	// Primer is one datagram with the same ClientHello as a first one: empty
-	// cookie, message_seq 0. It brings a stack that has a cookie exchange of
-	// its own to its HelloVerifyRequest.
-	Primer []byte
+	// Datagram is the ClientHello as it came, cookie included, in a record made
+	// anew (the record's header is no part of the handshake's hash).
+	Datagram []byte
 }
 
 // NewFront makes a Front with a secret of its own.
@@ -246,21 +240,11 @@ func newHello(body []byte) *Hello {
 	if !ok {
 		return nil
 	}
-	hello := &Hello{Cookie: bytes.Clone(h.cookie)}
+	hello := &Hello{}
 	copy(hello.Random[:], h.random)
-
-	var frames framer
-	frames.seq = 1
-	frames.message(msgClientHello, 1, body)
-	hello.Datagrams = frames.take()
-
-	bare := make([]byte, 0, len(body))
-	bare = append(bare, body[:h.cookieAt]...)
-	bare = append(bare, 0)
-	bare = append(bare, body[h.cookieAt+1+len(h.cookie):]...)
-	primer := make([]byte, 0, recordHeader+handshakeHeader+len(bare))
-	primer = appendRecordHeader(primer, typeHandshake, version10, 0, handshakeHeader+len(bare))
-	primer = appendHandshakeHeader(primer, msgClientHello, len(bare), 0, 0, len(bare))
-	hello.Primer = append(primer, bare...)
+	d := make([]byte, 0, recordHeader+handshakeHeader+len(body))
+	d = appendRecordHeader(d, typeHandshake, version12, 1, handshakeHeader+len(body))
+	d = appendHandshakeHeader(d, msgClientHello, len(body), 1, 0, len(body))
+	hello.Datagram = append(d, body...)
 	return hello
 }

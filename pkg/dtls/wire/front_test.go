@@ -53,14 +53,14 @@ func TestFront(t *testing.T) {
 	if reply != nil || hello == nil || dropped {
 		t.Fatalf("reply %x, hello %v, dropped %v", reply, hello, dropped)
 	}
-	if !bytes.Equal(hello.Random[:], random) || !bytes.Equal(hello.Cookie, cookie) {
+	if !bytes.Equal(hello.Random[:], random) || !bytes.Equal(hello.cookie(), cookie) {
 		t.Error("another random or cookie")
 	}
-	r, _, _ := nextRecord(hello.Datagrams[0])
+	r, _, _ := nextRecord(hello.Datagram)
 	if g, _, ok := nextFragment(r.body); !ok || g.seq != 1 || !bytes.Equal(g.data, second) {
 		t.Error("Datagrams hold another ClientHello")
 	}
-	r, _, _ = nextRecord(hello.Primer)
+	r, _, _ = nextRecord(hello.primer())
 	if g, _, ok := nextFragment(r.body); !ok || g.seq != 0 || !bytes.Equal(g.data, helloBody(f, nil, random, 20)) {
 		t.Error("Primer holds another ClientHello")
 	}
@@ -127,7 +127,7 @@ func TestFrontFragmented(t *testing.T) {
 		if got == nil {
 			t.Fatalf("order %v: no ClientHello", order)
 		}
-		r, _, _ := nextRecord(got.Datagrams[0])
+		r, _, _ := nextRecord(got.Datagram)
 		if g, _, ok := nextFragment(r.body); !ok || !bytes.Equal(g.data, body) {
 			t.Errorf("order %v: another ClientHello", order)
 		}

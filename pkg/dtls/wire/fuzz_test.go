@@ -115,14 +115,14 @@ func FuzzFront(f *testing.F) {
 				checkPassed(t, [][]byte{reply})
 			}
 			if hello != nil {
-				checkPassed(t, append(hello.Datagrams, hello.Primer))
-				r, _, _ := nextRecord(hello.Primer)
+				checkPassed(t, [][]byte{hello.Datagram, hello.primer()})
+				r, _, _ := nextRecord(hello.primer())
 				g, _, _ := nextFragment(r.body)
 				if h, ok := parseHello(g.data); !ok || len(h.cookie) != 0 || !bytes.Equal(h.random, hello.Random[:]) {
-					t.Fatalf("primer %x", hello.Primer)
+					t.Fatalf("primer %x", hello.primer())
 				}
-				if len(hello.Cookie) != cookieSize {
-					t.Fatalf("cookie %x", hello.Cookie)
+				if len(hello.cookie()) != cookieSize {
+					t.Fatalf("cookie %x", hello.cookie())
 				}
 			}
 			if len(front.slots) > helloSlots {
@@ -147,8 +147,8 @@ func FuzzGuardClient(f *testing.F) {
 			break
 		}
 	}
-	start := func() *Guard {
-		g := NewGuard(true)
+	start := func() *stackGuard {
+		g := newStackGuard(true)
 		for _, item := range before {
 			if item.toClient {
 				g.In(item.datagram)
@@ -202,8 +202,8 @@ func FuzzGuardServer(f *testing.F) {
 			break
 		}
 	}
-	start := func() *Guard {
-		g := NewGuard(false)
+	start := func() *stackGuard {
+		g := newStackGuard(false)
 		for _, item := range before {
 			if item.toClient {
 				g.Out(item.datagram)

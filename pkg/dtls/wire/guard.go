@@ -4,6 +4,7 @@ package wire
 
 import (
 	"bytes"
+	"crypto/x509"
 	"sync"
 )
 
@@ -19,12 +20,13 @@ const (
 	outBytes    = 64 << 10
 )
 
-// Guard stands between the network and one DTLS 1.2 stack during one
-// handshake attempt and after it, in either role. The stack gets the peer's
-// handshake messages a whole flight at a time, once the signature in it has
-// proven that it belongs to this handshake: the ServerKeyExchange's for a
-// client, the CertificateVerify's for a server that asked for a certificate.
-// A server that asked for a certificate gets no flight without one.
+// Guard stands between the network and one DTLS 1.2 handshake while it is under
+// way and after it, in either role. The handshake gets the peer's messages a
+// whole flight at a time, once the signature in it has proven that it belongs
+// to this handshake: the ServerKeyExchange's for a client, the
+// CertificateVerify's for a server that asked for a certificate. Nobody needs
+// to verify it again. A server that asked for a certificate gets no flight
+// without one.
 //
 // What only an observer of the connection can forge (unsigned parts of
 // messages whose signed parts he copies) is left to the Finished messages.
@@ -33,7 +35,7 @@ const (
 type Guard struct {
 	mu     sync.Mutex
 	client bool
-	frames framer // towards the stack
+	input  *Input // of the datagram that is looked at
 
 	// Towards the network.
 	startSeq uint64
@@ -56,16 +58,15 @@ type Guard struct {
 	flight        flight
 	hello         []byte // a server: the ClientHello that the stack answers, with its header
 	helloSeq      uint16
-	passed        [][]byte // what the stack got, with headers, by message_seq
-	lastPassed    uint16
-	verified      bool // a client got a HelloVerifyRequest
+	fronted       bool     // it comes from a Front, with its cookie
+	passed        [][]byte // what was passed, with headers, by message_seq
+	verified      bool     // a client got a HelloVerifyRequest
 	cookie        []byte
 	strange       []byte // a cookie under a record number that is no ClientHello's
 	strangeHellos int    // ClientHellos that were out when it came
 	strangers     bool   // there were several
 	stale         bool
 	flightDone    bool
-	ccsDone       bool
 	held          [][]byte
 	heldBytes     int
 	established   bool
@@ -126,20 +127,59 @@ func (g *Guard) Stale() bool {
 	return g.stale && !g.flightDone
 }
 
-// In takes one datagram from the network and returns the datagrams that the
-// stack may have now, in this order, and why something was dropped, if it
-// was. The datagrams may point into the one given.
-func (g *Guard) In(datagram []byte) (pass [][]byte, drops []Reason) {
+// Flight is a flight of the peer that has proven to belong to this handshake.
+type Flight struct {
+	// Messages are whole, with the header of an unfragmented one (RFC 6347
+	// section 4.2.2), in the order of their message_seq.
+	Messages [][]byte
+	// Leaf is the certificate whose key made the signature: a server's over
+	// the randoms and its key share, a client's over all messages before it
+	// (RFC 8422 section 5.4, RFC 5246 section 7.4.8). nil: the flight of a
+	// client that was not asked for one.
+	Leaf *x509.Certificate
+	// Scheme is the signature's SignatureScheme; it suits Leaf's key.
+	Scheme uint16
+}
+
+// Input is what the handshake may have of a datagram, in this order.
+type Input struct {
+	// Hello is the ClientHello for a server to answer, whole with its header.
+	Hello []byte
+	// Cookie is that of the HelloVerifyRequest that a client is to repeat its
+	// ClientHello with.
+	Cookie []byte
+	Flight *Flight
+	// Records are protected ones (epoch 1), with their headers. They may point
+	// into the datagram; nothing about them is proven.
+	Records [][]byte
+	// Repeated is a message that was passed before and comes again, whole or in
+	// part: the peer has not got the answer to its flight.
+	Repeated []byte
+	// Drops are the reasons for which something was dropped.
+	Drops []Reason
+}
+
+// Hello takes the ClientHello that a Front has let through, for a server's
+// attempt to begin with.
+func (g *Guard) Hello(hello *Hello) Input {
+	g.mu.Lock()
+	g.fronted = true
+	g.mu.Unlock()
+	return g.In(hello.Datagram)
+}
+
+// In takes one datagram from the network.
+func (g *Guard) In(datagram []byte) (in Input) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.established && onlyEpoch1(datagram) {
-		return [][]byte{datagram}, nil
-	}
+	g.input = &in
+	defer func() { g.input = nil }()
 	g.datagrams++
+	drop := func(r Reason) { in.Drops = append(in.Drops, r) }
 	if len(datagram) == 0 {
-		return nil, []Reason{DropMalformed}
+		drop(DropMalformed)
+		return in
 	}
-	drop := func(r Reason) { drops = append(drops, r) }
 	fresh, proven := false, false
 	for len(datagram) > 0 {
 		r, rest, ok := nextRecord(datagram)
@@ -164,7 +204,7 @@ func (g *Guard) In(datagram []byte) (pass [][]byte, drops []Reason) {
 				fresh, proven = fresh || a, proven || b
 			}
 		case r.kind == typeChangeCipherSpec:
-			// It carries nothing; the stack gets one when it needs it.
+			// It carries nothing that the records behind it do not say.
 			if len(r.body) != 1 || r.body[0] != 1 {
 				drop(DropMalformed)
 			}
@@ -181,28 +221,13 @@ func (g *Guard) In(datagram []byte) (pass [][]byte, drops []Reason) {
 	if (fresh || proven) && !g.flightDone {
 		g.judge(drop)
 	}
-	return g.frames.take(), drops
-}
-
-// onlyEpoch1 tells that a datagram holds nothing but protected records.
-func onlyEpoch1(datagram []byte) bool {
-	if len(datagram) == 0 {
-		return false
-	}
-	for len(datagram) > 0 {
-		r, rest, ok := nextRecord(datagram)
-		if !ok || r.epoch != 1 || r.kind == typeChangeCipherSpec {
-			return false
-		}
-		datagram = rest
-	}
-	return true
+	return in
 }
 
 // epoch1 handles a protected record.
 func (g *Guard) epoch1(r record, drop func(Reason)) {
 	if r.kind == typeChangeCipherSpec {
-		// Never protected without renegotiation, and stacks read it as it is.
+		// Never protected without renegotiation.
 		drop(DropSpoofed)
 		return
 	}
@@ -228,15 +253,7 @@ func (g *Guard) epoch1(r record, drop func(Reason)) {
 	}
 }
 
-// open tells that protected records can be of use to the stack.
+// open tells that protected records can be of use.
 func (g *Guard) open() bool { return g.flightDone && (!g.client || g.outFinished) }
 
-// release gives a protected record to the stack, a ChangeCipherSpec before
-// the first.
-func (g *Guard) release(raw []byte) {
-	if !g.ccsDone {
-		g.ccsDone = true
-		g.frames.changeCipherSpec()
-	}
-	g.frames.raw(raw)
-}
+func (g *Guard) release(raw []byte) { g.input.Records = append(g.input.Records, raw) }

@@ -112,23 +112,15 @@ func matches(raw []byte, f fragment) bool {
 		bytes.Equal(body[f.offset:f.offset+len(f.data)], f.data)
 }
 
-// again handles a retransmission of what the stack got before: it answers
-// that by its own last flight where ours was lost.
+// again handles a retransmission of what came before: who repeats a whole
+// flight has not got the answer to it.
 func (g *Guard) again(f fragment) bool {
 	raw := g.had(f.seq)
 	if raw == nil || !matches(raw, f) {
 		return false
 	}
-	if g.established {
-		// A client's stack needs nothing more. A server's repeats its last
-		// flight for each datagram, so one message of the flight is enough.
-		if !g.client && f.seq == g.lastPassed {
-			g.frames.fragment(f)
-		}
-		return true
-	}
 	if f.kind != msgHelloVerifyRequest {
-		g.frames.fragment(f)
+		g.input.Repeated = raw
 	}
 	return true
 }
@@ -163,7 +155,9 @@ func (g *Guard) helloVerify(f fragment, recordSeq uint64, drop func(Reason)) {
 	g.strange, g.strangers = nil, false
 	g.cookie = bytes.Clone(cookie)
 	g.flight = flight{spent: g.flight.spent}
-	g.deliver(msgHelloVerifyRequest, 0, f.data)
+	raw := appendHandshakeHeader(make([]byte, 0, handshakeHeader+len(f.data)), f.kind, f.length, 0, 0, f.length)
+	g.remember(0, append(raw, f.data...))
+	g.input.Cookie = g.cookie
 }
 
 // insistent tells that a cookie came in answer to one ClientHello and again
@@ -193,12 +187,13 @@ func (g *Guard) judgeHello(seq uint16, drop func(Reason)) {
 				!bytes.Equal(h.sessionID, first.sessionID) || !bytes.Equal(h.head, first.head) {
 				continue
 			}
-		} else if seq != 0 {
+		} else if seq != 0 && !g.fronted {
 			continue
 		}
 		g.hello, g.helloSeq = w.raw, seq
 		g.random = bytes.Clone(h.random)
-		g.deliver(msgClientHello, seq, w.body())
+		g.remember(seq, w.raw)
+		g.input.Hello = w.raw
 		for n := g.flight.pool.keep(func(a *assembler) bool { return a.seq != seq }) - 1; n > 0; n-- {
 			drop(DropSpoofed)
 		}
@@ -206,7 +201,7 @@ func (g *Guard) judgeHello(seq uint16, drop func(Reason)) {
 	}
 }
 
-// had is the message that the stack got, nil if it did not.
+// had is the message that was passed, nil if it was not.
 func (g *Guard) had(seq uint16) []byte {
 	if int(seq) >= len(g.passed) {
 		return nil
@@ -214,18 +209,15 @@ func (g *Guard) had(seq uint16) []byte {
 	return g.passed[seq]
 }
 
-// deliver gives a message to the stack and remembers it.
-func (g *Guard) deliver(kind byte, seq uint16, body []byte) {
-	raw := appendHandshakeHeader(make([]byte, 0, handshakeHeader+len(body)), kind, len(body), seq, 0, len(body))
+// remember keeps a message that is passed, to know it again.
+func (g *Guard) remember(seq uint16, raw []byte) {
 	for len(g.passed) <= int(seq) { // single digits
 		g.passed = append(g.passed, nil)
 	}
-	g.passed[seq] = append(raw, body...)
-	g.lastPassed = seq
-	g.frames.message(kind, seq, body)
+	g.passed[seq] = raw
 }
 
-// judge gives the peer's flight to the stack once it is proven and whole.
+// judge passes the peer's flight once it is proven and whole.
 func (g *Guard) judge(drop func(Reason)) {
 	var messages []*whole
 	switch {
@@ -256,9 +248,20 @@ func (g *Guard) judge(drop func(Reason)) {
 	for n := len(g.flight.pool.groups) - chosen; n > 0; n-- {
 		drop(DropSpoofed)
 	}
+	passed := &Flight{Messages: make([][]byte, 0, len(messages))}
 	for _, w := range messages {
-		g.deliver(w.kind, w.seq, w.body())
+		g.remember(w.seq, w.raw)
+		passed.Messages = append(passed.Messages, w.raw)
+		switch p := w.parsed.(type) {
+		case certificate:
+			passed.Leaf = p.leaf
+		case keyExchange:
+			passed.Scheme = p.signed.id
+		case signed:
+			passed.Scheme = p.id
+		}
 	}
+	g.input.Flight = passed
 	g.flight = flight{}
 	g.flightDone = true
 	g.out = nil

@@ -192,7 +192,7 @@ type setup struct {
 
 type result struct {
 	client, server           *dtls.Conn
-	clientGuard, serverGuard *Guard
+	clientGuard, serverGuard *stackGuard
 	front                    *Front
 
 	mu    sync.Mutex
@@ -218,7 +218,7 @@ func isHelloVerify(d []byte) bool {
 
 func (s setup) run(t testing.TB, timeout time.Duration) (*result, error) {
 	t.Helper()
-	r := &result{clientGuard: NewGuard(true), serverGuard: NewGuard(false), front: NewFront()}
+	r := &result{clientGuard: newStackGuard(true), serverGuard: newStackGuard(false), front: NewFront()}
 	if s.startSeq != 0 {
 		r.clientGuard.StartSeq(s.startSeq)
 	}
@@ -282,7 +282,7 @@ func (s setup) run(t testing.TB, timeout time.Duration) (*result, error) {
 			}
 			if h != nil {
 				hello = h
-				pass, _ := r.serverGuard.In(h.Primer)
+				pass, _ := r.serverGuard.In(h.primer())
 				server.push(pass)
 				close(started)
 			}
@@ -295,8 +295,8 @@ func (s setup) run(t testing.TB, timeout time.Duration) (*result, error) {
 	server.send = func(d []byte) {
 		d = r.serverGuard.Out(d)
 		if isHelloVerify(d) && !s.noFront {
-			setCookie(r.server, hello.Cookie)
-			for _, h := range hello.Datagrams {
+			setCookie(r.server, hello.cookie())
+			for _, h := range [][]byte{hello.Datagram} {
 				pass, _ := r.serverGuard.In(h)
 				server.push(pass)
 			}

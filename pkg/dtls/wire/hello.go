@@ -9,7 +9,6 @@ type clientHello struct {
 	random    []byte // 32 bytes
 	sessionID []byte
 	cookie    []byte
-	cookieAt  int    // offset of the cookie's length byte
 	head      []byte // cipher suites and compression methods, with their lengths
 	tail      []byte // extensions
 }
@@ -21,7 +20,6 @@ func parseHelloStart(body []byte) (h clientHello, rest []byte, ok bool) {
 	h.version = c.uint16()
 	h.random = c.take(32)
 	h.sessionID = c.vector8()
-	h.cookieAt = len(body) - len(c.b)
 	h.cookie = c.vector8()
 	// The major version of all DTLS 1.x is 254.
 	if c.bad || h.version>>8 != 0xFE || len(h.sessionID) > 32 {

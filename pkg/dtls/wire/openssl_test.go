@@ -112,7 +112,7 @@ func testOpenSSL(t *testing.T, client bool, kind string) {
 		}
 	}
 
-	guard, front, stack := NewGuard(client), NewFront(), newPipe()
+	guard, front, stack := newStackGuard(client), NewFront(), newPipe()
 	if client {
 		guard.StartSeq(1 << 33)
 	}
@@ -128,8 +128,8 @@ func testOpenSSL(t *testing.T, client bool, kind string) {
 	stack.send = func(d []byte) {
 		d = guard.Out(d)
 		if !client && isHelloVerify(d) {
-			setCookie(conn, hello.Cookie)
-			for _, h := range hello.Datagrams {
+			setCookie(conn, hello.cookie())
+			for _, h := range [][]byte{hello.Datagram} {
 				pass, _ := guard.In(h)
 				stack.push(pass)
 			}
@@ -174,8 +174,8 @@ func testOpenSSL(t *testing.T, client bool, kind string) {
 				}
 				if h != nil {
 					hello = h
-					guard = NewGuard(false)
-					pass, _ := guard.In(h.Primer)
+					guard = newStackGuard(false)
+					pass, _ := guard.In(h.primer())
 					stack.push(pass)
 					close(started)
 				}

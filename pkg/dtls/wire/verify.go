@@ -17,8 +17,8 @@ import (
 const maxRSABits = 8192
 
 // signatureOf is the key type and hash of a TLS 1.2 signature scheme
-// (RFC 5246 7.4.1.4.1, RFC 8446 4.2.3). SHA-1 is missing: the stack neither
-// offers nor accepts it.
+// (RFC 5246 7.4.1.4.1, RFC 8446 4.2.3). SHA-1 is missing: it is
+// neither offered nor accepted.
 type signatureOf struct {
 	key  byte // 'e' ECDSA, 'r' RSA PKCS #1, 'p' RSA-PSS, 'd' Ed25519
 	hash crypto.Hash
@@ -52,13 +52,15 @@ func schemeOf(id int) (signatureOf, bool) {
 
 // signed is a signature with its scheme.
 type signed struct {
+	id        uint16
 	scheme    signatureOf
 	signature []byte
 }
 
 func parseSigned(c *cursor) (signed, bool) {
-	scheme, ok := schemeOf(c.uint16())
-	s := signed{scheme: scheme, signature: c.vector16()}
+	id := c.uint16()
+	scheme, ok := schemeOf(id)
+	s := signed{id: uint16(id), scheme: scheme, signature: c.vector16()}
 	return s, ok && c.done() && len(s.signature) > 0
 }
 
@@ -104,7 +106,10 @@ func (s signed) verify(key crypto.PublicKey, parts ...[]byte) bool {
 
 // certificate is what a Certificate message proves: the key of its first
 // certificate. key is nil for an empty list.
-type certificate struct{ key crypto.PublicKey }
+type certificate struct {
+	key  crypto.PublicKey
+	leaf *x509.Certificate
+}
 
 func parseCertificate(body []byte) (certificate, bool) {
 	c := cursor{b: body}
@@ -138,7 +143,7 @@ func parseCertificate(body []byte) (certificate, bool) {
 	default:
 		return certificate{}, false
 	}
-	return certificate{key: parsed.PublicKey}, true
+	return certificate{key: parsed.PublicKey, leaf: parsed}, true
 }
 
 // serverHello is a ServerHello's random.

@@ -118,7 +118,7 @@ func (r *Receiver) Open() bool {
 		return fail(property, err)
 	}
 	dec, err := dtls.OpenDecoder(set.id, r.e.Name(), c, dtls.DecoderHandler{
-		Data: r.Data, State: r.tellState, Keys: r.tellKeys, PeerCertificate: r.tellPeer, Closed: r.tellClosed,
+		Data: r.Data, State: r.tellState, Keys: r.tellKeys, PeerCertificate: r.tellPeer, Unasked: r.unasked, Closed: r.tellClosed,
 		Error:   func(err error) { report(r.e, code(err), r.named(err), false) },
 		Warning: func(err error) { report(r.e, code(err), r.named(err), true) },
 	})
@@ -135,7 +135,7 @@ func (r *Receiver) Open() bool {
 // config is what the properties ask of this end and of its peer, or the property
 // that is wrong and why.
 func (r *Receiver) config(set receiverSettings) (c dtls.DecoderConfig, property string, err error) {
-	c = dtls.DecoderConfig{ServerName: set.peerName, Accept: r.accept}
+	c = dtls.DecoderConfig{ServerName: set.peerName, Accept: r.accept, Asks: func() bool { return r.e.HasHandler(acceptSignal) }}
 	if c.Identity, err = r.identity(); err != nil {
 		return c, "pem", err
 	}
@@ -263,13 +263,19 @@ func (r *Receiver) decoder() *dtls.Decoder {
 
 const acceptSignal = "accept-peer-certificate"
 
-// accept asks the application. Nobody there: the peer is who it says it is, and
-// the user is told so once.
+// accept asks the application.
 func (r *Receiver) accept(pem string) bool {
-	if r.e.HasHandler(acceptSignal) {
-		ok, _ := r.e.Emit(acceptSignal, pem).(bool)
-		return ok
+	if !r.e.HasHandler(acceptSignal) { // it has gone
+		r.unasked()
+		return true
 	}
+	ok, _ := r.e.Emit(acceptSignal, pem).(bool)
+	return ok
+}
+
+// unasked: nobody is there to ask, so the peer is who it says it is, and the
+// user is told so once.
+func (r *Receiver) unasked() {
 	r.mu.Lock()
 	asked := r.set.pins != "" || r.set.caFile != "" || r.set.verify != verifyAuto
 	r.mu.Unlock()
@@ -277,7 +283,6 @@ func (r *Receiver) accept(pem string) bool {
 		r.e.Warning(gst.ResourceNotAuthorized, r.e.Name()+": nothing verifies who the peer is, so anyone who can send to this "+
 			"port may be it: set peer-fingerprint or ca-file, or connect to the signal "+acceptSignal+"; verify=none says that it is meant so", "")
 	}
-	return true
 }
 
 func (r *Receiver) tellState(st dtls.State) {

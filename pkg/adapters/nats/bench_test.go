@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package nats
+
+import (
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	client "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/adaptertest"
+)
+
+const benchBody = 1000
+
+func cpu() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+type counter struct{ n atomic.Int64 }
+
+func (c *counter) Done(r []adapters.Result)  { c.n.Add(int64(len(r))) }
+func (c *counter) State(adapters.StateEvent) {}
+func (c *counter) Log(adapters.LogEntry)     {}
+
+func report(b *testing.B, spent time.Duration) {
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+	b.ReportMetric(float64(spent.Nanoseconds())/1000/float64(b.N), "cpu-us/message")
+}
+
+// BenchmarkPublish: messages of 1 kB into a stream on disk, acknowledged, with ids against duplicates.
+func BenchmarkPublish(b *testing.B) {
+	s := server(b).withStream(b, "bench", "bench")
+	var sink counter
+	c, err := adapter{}.Open(adapters.Config{ConnStr: s.ConnStr()}, &sink)
+	must(b, err)
+	defer c.Close()
+	var batch adapters.Batch
+	for i := range b.N {
+		batch.AddText("bench", adapters.Message{Seq: uint64(i + 1), Payload: make([]byte, benchBody)})
+	}
+	adaptertest.Wait(b, "a connection", func() bool { return c.(*conn).parts.State() == adapters.Connected })
+	b.ResetTimer()
+	before := cpu()
+	for sent := 0; sent < b.N; {
+		n, err := c.Publish(&batch, sent)
+		must(b, err)
+		if sent += n; n == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	must(b, c.Flush(b.Context()))
+	b.StopTimer()
+	report(b, cpu()-before)
+	if n := sink.n.Load(); n != int64(b.N) {
+		b.Fatalf("%d of %d acknowledged", n, b.N)
+	}
+}
+
+// BenchmarkLibrary is the same with the library's asynchronous publishing.
+func BenchmarkLibrary(b *testing.B) {
+	s := server(b).withStream(b, "bench", "bench")
+	k, err := client.Connect("nats://" + s.Addr)
+	must(b, err)
+	defer k.Close()
+	js, err := jetstream.New(k, jetstream.WithPublishAsyncMaxPending(maxInFlight))
+	must(b, err)
+	body := make([]byte, benchBody)
+	ids := client.NewInbox()
+	b.ResetTimer()
+	before := cpu()
+	for i := range b.N {
+		_, err := js.PublishAsync("bench", body, jetstream.WithMsgID(ids+strconv.Itoa(i)), jetstream.WithStallWait(10*time.Second))
+		must(b, err)
+	}
+	<-js.PublishAsyncComplete()
+	b.StopTimer()
+	report(b, cpu()-before)
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package nats
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	client "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/gst-edgewire/gst-edgewire/internal/safe"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/outbox"
+)
+
+const (
+	dialPatience  = 5 * time.Second
+	askPatience   = 5 * time.Second // for an answer of JetStream's own
+	closePatience = 450 * time.Millisecond
+	pingInterval  = 10 * time.Second
+)
+
+// A conn publishes over one connection and receives over another.
+type conn struct {
+	cfg   adapters.Config
+	set   *set
+	gate  *outbox.Gate
+	box   *outbox.Box
+	parts outbox.Parts
+	stop  chan struct{}
+	ctx   context.Context // ends with stop
+	once  sync.Once
+	wg    sync.WaitGroup
+	tries atomic.Uint32 // attempts to connect, for the next of several servers
+
+	maxPayload atomic.Int64 // what the server takes, as far as is known; 0 means anything
+
+	publisher  publisher
+	subscriber subscriber
+}
+
+func start(cfg adapters.Config, set *set, sink adapters.Sink) *conn {
+	gate := outbox.NewGate(sink)
+	c := &conn{cfg: cfg, set: set, gate: gate, box: outbox.New(gate, cfg.MaxMessages), stop: make(chan struct{})}
+	var cancel context.CancelFunc
+	c.ctx, cancel = context.WithCancel(context.Background())
+	safe.Go(&c.wg, "end of "+set.where(), nil, func() { <-c.stop; cancel() })
+	c.parts.Reporter = outbox.NewReporter(gate, set.where())
+	c.publisher.prepare(c)
+	c.subscriber.prepare(c)
+	if cfg.ReceiveOnly {
+		c.subscriber.start()
+	} else {
+		c.parts.Set(outbox.Publishing, adapters.Connecting, "", 0, 0)
+		safe.Go(&c.wg, "publishing to "+set.where(), c.panicked, c.publisher.run)
+	}
+	return c
+}
+
+func (c *conn) panicked(e *safe.PanicError) {
+	c.parts.Tell(adapters.Failed, "internal error: "+e.Error(), 0, 0)
+}
+
+// Info is what the configuration says.
+func (c *conn) Info() adapters.Info {
+	return adapters.Info{Host: c.set.where(), Topic: c.set.topic}
+}
+
+// Publish takes messages for as long as there is room, and refuses those that the server cannot take.
+func (c *conn) Publish(b *adapters.Batch, from int) (int, error) {
+	if err := c.parts.Err(); err != nil {
+		return 0, err
+	}
+	return c.box.PutChecked(b, from, c.check), nil
+}
+
+// check gives the error of a message that is refused without asking the server.
+func (c *conn) check(m *adapters.Message) error {
+	if err := checkSubject(string(m.Topic), false); err != nil {
+		cause, remedy, _ := strings.Cut(err.Error(), "; ")
+		return c.deliveryError(adapters.ErrRejected, string(m.Topic), cause, remedy)
+	}
+	var err error
+	size := len(m.Payload) + len(m.Key) + headerRoom
+	m.Headers.Each(func(name, value []byte) bool {
+		size += len(name) + len(value) + 4
+		if len(name) == 0 || strings.ContainsFunc(string(name), func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' }) {
+			err = c.deliveryError(adapters.ErrRejected, string(m.Topic), fmt.Sprintf("the header %q has a name that NATS cannot carry", name),
+				"use letters, digits and - in names")
+		} else if strings.ContainsAny(string(value), "\r\n\x00") {
+			err = c.deliveryError(adapters.ErrRejected, string(m.Topic), fmt.Sprintf("the header %s holds a line break or NUL, which NATS cannot carry", name),
+				"use one line of text")
+		}
+		return err == nil
+	})
+	if limit := c.maxPayload.Load(); err == nil && limit > 0 && int64(size) > limit {
+		err = c.tooLarge(string(m.Topic), len(m.Payload))
+	}
+	return err
+}
+
+func (c *conn) deliveryError(kind error, topic, cause, remedy string) error {
+	return &adapters.DeliveryError{Kind: kind, Topic: topic, Host: c.set.where(), Cause: cause, Remedy: remedy}
+}
+
+func (c *conn) tooLarge(topic string, size int) error {
+	return c.deliveryError(adapters.ErrTooLarge, topic, fmt.Sprintf("the message of %d bytes is, with its headers, larger than the server's max_payload, %d",
+		size, c.maxPayload.Load()), "raise max_payload at the server, or send less")
+}
+
+// Flush waits until every message has its Result.
+func (c *conn) Flush(ctx context.Context) error { return c.box.Flush(ctx, c.parts.Failed()) }
+
+// Close ends the connections and gives up what has no Result.
+func (c *conn) Close() error {
+	c.once.Do(func() {
+		c.subscriber.close()
+		close(c.stop)
+		outbox.Join(&c.wg, c.set.where(), closePatience)
+		c.gate.Shut()
+	})
+	return nil
+}
+
+// A link is a connection to a server, until it is lost or the conn is closed.
+type link struct {
+	*client.Conn
+	js     jetstream.JetStream
+	raw    net.Conn
+	dialed error // of the dialer
+	secure bool
+	closed chan struct{}
+	errors chan error // that belong to no call
+	over   chan struct{}
+	wg     sync.WaitGroup
+}
+
+// dial connects to the next of the servers. It ends early when the conn is closed.
+func (c *conn) dial(goodbye time.Duration) (*link, error) {
+	u := c.set.servers[int(c.tries.Add(1)-1)%len(c.set.servers)]
+	config, err := c.set.group.TLS(u.Hostname())
+	if err != nil {
+		return nil, err
+	}
+	if config == nil && u.Scheme == "tls" {
+		config = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
+	}
+	opts, err := c.set.auth()
+	if err != nil {
+		return nil, err
+	}
+	k := &link{secure: config != nil, closed: make(chan struct{}), errors: make(chan error, 64), over: make(chan struct{})}
+	opts = append(opts, client.NoReconnect(), client.Name("gst-edgewire"), client.Timeout(dialPatience), client.CustomInboxPrefix(c.set.inbox),
+		client.PingInterval(pingInterval), client.MaxPingsOutstanding(2), client.SetCustomDialer(dialer{c, k}), client.IgnoreDiscoveredServers(),
+		client.ClosedHandler(func(*client.Conn) { close(k.closed) }),
+		client.ErrorHandler(func(_ *client.Conn, _ *client.Subscription, err error) {
+			select {
+			case k.errors <- err:
+			default:
+			}
+		}))
+	if config != nil {
+		opts = append(opts, client.Secure(config))
+	}
+	k.Conn, err = client.Connect("nats://"+u.Host, opts...)
+	if err != nil {
+		if k.raw != nil {
+			_ = k.raw.Close()
+		}
+		if k.dialed != nil { // the library forgets it
+			err = k.dialed
+		}
+		return nil, &lostError{err, k.secure}
+	}
+	safe.Go(&k.wg, "end of a connection", nil, func() {
+		select {
+		case <-c.stop:
+			// A goodbye that takes longer is cut short.
+			if outbox.Sleep(goodbye, k.over) {
+				_ = k.raw.Close()
+			}
+		case <-k.over:
+		}
+	})
+	if k.js, err = jetstream.New(k.Conn, jetstream.WithDefaultTimeout(askPatience)); err != nil {
+		k.end()
+		return nil, err
+	}
+	c.maxPayload.Store(k.MaxPayload())
+	return k, nil
+}
+
+// A lostError is why a connection was not made, or was lost.
+type lostError struct {
+	cause  error
+	secure bool
+}
+
+func (e *lostError) Error() string { return e.cause.Error() }
+func (e *lostError) Unwrap() error { return e.cause }
+
+type dialer struct {
+	c *conn
+	k *link
+}
+
+// Dial connects for as long as the conn is open.
+func (d dialer) Dial(network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(d.c.ctx, dialPatience)
+	defer cancel()
+	raw, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if d.k.dialed = err; err != nil {
+		return nil, err
+	}
+	d.k.raw = newCut(d.c.ctx, raw)
+	return d.k.raw, nil
+}
+
+// SkipTLSHandshake is false: the library does that.
+func (dialer) SkipTLSHandshake() bool { return false }
+
+// A cut ends what waits for the server's first words when the conn is closed.
+type cut struct {
+	net.Conn
+	forget func() bool
+}
+
+func newCut(ctx context.Context, raw net.Conn) *cut {
+	return &cut{raw, context.AfterFunc(ctx, func() { _ = raw.SetReadDeadline(time.Now().Add(closePatience / 2)) })}
+}
+
+// Close ends the connection.
+func (c *cut) Close() error {
+	c.forget()
+	return c.Conn.Close()
+}
+
+// lost is why the connection ended.
+func (k *link) lost() error {
+	err := k.LastError()
+	if err == nil {
+		err = client.ErrConnectionClosed
+	}
+	return &lostError{err, k.secure}
+}
+
+// end closes the link.
+func (k *link) end() {
+	close(k.over)
+	_ = k.raw.Close()
+	k.Close()
+	k.wg.Wait()
+}
+
+// reason words an error for a person.
+func (s *set) reason(err error) string {
+	var lost *lostError
+	secure := errors.As(err, &lost) && lost.secure
+	text := ""
+	low := strings.ToLower(err.Error())
+	switch {
+	case errors.Is(err, client.ErrAuthorization) || errors.Is(err, client.ErrAuthExpired) || strings.Contains(low, "authorization violation"):
+		text = "the server refuses us: authorisation violation; check username, password, token, nkey or credentials-file"
+	case errors.Is(err, client.ErrSecureConnRequired):
+		text = "the server wants TLS; set tls=true and tls-ca-file"
+	case errors.Is(err, client.ErrSecureConnWanted):
+		text = "the server has no TLS; turn TLS off, or on at the server"
+	case errors.Is(err, client.ErrNoInfoReceived):
+		text = "the server sends no greeting of NATS; check that the port is that of NATS"
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		text = "JetStream is not enabled; enable it at the server (nats-server -js), or set jetstream=false"
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		text = "the stream " + s.stream + " does not exist; create it, or set stream-create=true"
+	case errors.Is(err, client.ErrStaleConnection):
+		text = "the server does not answer; check the network and that the server is well"
+	case errors.Is(err, client.ErrConnectionClosed):
+		text = "the connection was lost; check the server and the network"
+	default:
+		if text = outbox.Reason(err, secure); text == "" {
+			if text = err.Error(); !strings.Contains(text, "; ") {
+				text += "; see the server's log"
+			}
+		}
+	}
+	return s.group.Mask(text)
+}

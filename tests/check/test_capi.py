@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""DeepStream's C interfaces: a C application that drives every function of ours."""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+import xml.etree.ElementTree
+
+import ewtest
+from ewtest import ROOT, needs_kafka
+
+LIBRARIES = pathlib.Path(os.environ.get("EDGEWIRE_CAPI", ROOT / "build" / "capi"))
+MSGBROKER = LIBRARIES / "libnvds_msgbroker.so"
+PROTOCOLS = {"kafka": "KAFKA 2.0", "redis": "REDIS 1.0", "amqp": "AMQP 4.0", "mqtt": "MQTT 4.0",
+             "azure": "AZURE_DEVICE_CLIENT 2.0", "azure_edge": "AZURE_MODULE_CLIENT 1.0"}
+OURS = re.compile(r"^(ew_|ewn_|nvds_msgapi|nv_msgbroker|core_|have_core)")
+
+
+def library(protocol):
+    return LIBRARIES / f"libnvds_{protocol}_proto.so"
+
+
+class CApi(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory(prefix="edgewire-capi-")
+        cls.host = pathlib.Path(cls.folder.name) / "host"
+        out = subprocess.run(["gcc", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'capi'}", "-o", cls.host,
+                              ROOT / "tests/check/capi/host.c", "-lpthread", "-ldl"],
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        assert out.returncode == 0, out.stdout
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def file(self, text):
+        path = pathlib.Path(self.folder.name) / f"cfg-{time.monotonic_ns()}.txt"
+        path.write_text(text)
+        return path
+
+    def conn_str(self, address=None):
+        return (address or ewtest.KAFKA).replace(":", ";")
+
+    def topic(self):
+        return f"capi-{self.id().rsplit('.')[-1]}-{time.monotonic_ns()}"
+
+    def drive(self, *args, prefix=(), timeout=90):
+        out = subprocess.run([*prefix, self.host, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             timeout=timeout, env=ewtest.clean_env())
+        self.assertEqual(out.returncode, 0, out.stdout[-3000:])
+        self.assertIn("all right", out.stdout)
+        return out.stdout
+
+    @needs_kafka
+    def test_every_function(self):
+        shared = self.file("[message-broker]\nshare-connection=1\n")
+        out = self.drive("msgapi", library("kafka"), self.conn_str(), shared, self.topic(), 2000)
+        self.assertIn("KAFKA 2.0", out)
+        self.assertRegex(out, r"signature [0-9a-f]{64}\n")
+        again = self.drive("msgapi", library("kafka"), self.conn_str(), shared, self.topic(), 1)
+        self.assertEqual(re.findall("signature .*", out), re.findall("signature .*", again), "another process, another signature")
+        alone = self.drive("msgapi", library("kafka"), self.conn_str(), self.file("[message-broker]\n"), self.topic(), 1)
+        self.assertIn("signature \n", alone)
+
+    @needs_kafka
+    def test_null_and_empty_arguments(self):
+        out = self.drive("nulls", library("kafka"), self.conn_str(), self.topic())
+        self.assertIn("/nowhere/cfg.txt: cannot open the configuration file", out)
+
+    def test_absent_server(self):
+        self.assertIn("Connection refused", self.drive("absent", library("kafka"), "127.0.0.1;1"))
+
+    @needs_kafka
+    def test_library_of_the_broker(self):
+        for proto_lib in ("kafka", library("kafka"), "/opt/nvidia/deepstream/deepstream/lib/libnvds_kafka_proto.so"):
+            with self.subTest(proto_lib):
+                self.drive("msgbroker", MSGBROKER, proto_lib, self.conn_str(), self.topic(), 500, 4)
+
+    @needs_kafka
+    def test_our_adaptor_as_anyone_elses(self):
+        """Our adaptor's library, asked for by its file: C, Go, C and Go again."""
+        self.drive("msgbroker", MSGBROKER, f"file:{library('kafka')}", self.conn_str(), self.topic(), 200, 2)
+
+    @needs_kafka
+    def test_calls_from_call_backs(self):
+        self.drive("inside", MSGBROKER, "kafka", self.conn_str(), self.topic())
+
+    @needs_kafka
+    def test_two_libraries(self):
+        self.drive("both", library("kafka"), MSGBROKER, self.conn_str(), self.topic())
+
+    @needs_kafka
+    def test_outage(self):
+        """Kafka killed and started again under a C application: it is told, and nothing is lost."""
+        folder = pathlib.Path(self.folder.name) / "kafka"
+        kafka = ROOT / "scripts" / "kafka"
+
+        def run(*args):
+            return subprocess.run([kafka, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+        started = run("start", folder)
+        self.assertEqual(started.returncode, 0, started.stdout)
+        self.addCleanup(run, "stop", folder)
+        address = re.search(r"bootstrap=(\S+)", started.stdout).group(1)
+        host = subprocess.Popen([self.host, "outage", str(MSGBROKER), "kafka", self.conn_str(address), "events", "8000"],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ewtest.clean_env())
+        self.addCleanup(host.kill)
+        for line in host.stdout:
+            if line == "connected\n":
+                break
+        time.sleep(1)
+        run("stop", folder, "--kill")
+        time.sleep(1.5)
+        self.assertEqual(run("start", folder).returncode, 0)
+        out, _ = host.communicate(timeout=90)
+        self.assertEqual(host.returncode, 0, out[-3000:])
+        self.assertIn("state 2", out)
+
+    def test_names(self):
+        """Every library tells what DeepStream's of that name tells."""
+        for protocol, want in PROTOCOLS.items():
+            with self.subTest(protocol):
+                out = subprocess.run(
+                    ["/usr/bin/python3", "-c", "import ctypes, sys; l = ctypes.CDLL(sys.argv[1])\n"
+                     "for f in (l.nvds_msgapi_get_protocol_name, l.nvds_msgapi_getversion):\n"
+                     "    f.restype = ctypes.c_char_p; print(f().decode(), end=' ')", library(protocol)],
+                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+                self.assertEqual(out.stdout.strip(), want)
+
+    @needs_kafka
+    def test_valgrind(self):
+        if not shutil.which("valgrind"):
+            self.skipTest("valgrind is missing: NOTHING of the C fronts is checked for memory errors")
+        report = pathlib.Path(self.folder.name) / "valgrind.xml"
+        for args in (("both", library("kafka"), MSGBROKER, self.conn_str(), self.topic()),
+                     ("nulls", library("kafka"), self.conn_str(), self.topic())):
+            with self.subTest(args[0]):
+                self.drive(*args, timeout=240, prefix=(
+                    "valgrind", "--xml=yes", f"--xml-file={report}", "--leak-check=full", "--show-leak-kinds=definite", "-q",
+                    f"--suppressions={ROOT / 'tests/check/capi/valgrind.supp'}"))
+                ours = []
+                for error in xml.etree.ElementTree.parse(report).getroot().iter("error"):
+                    frames = [(f.findtext("fn") or "", f.findtext("obj") or "") for f in error.find("stack").iter("frame")]
+                    if any(OURS.match(fn) or "libnvds_" in obj for fn, obj in frames) or any(obj == str(self.host) for _, obj in frames[:1]):
+                        ours.append((error.findtext("kind"), frames))
+                self.assertEqual(ours, [])
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    unittest.main()
