@@ -108,7 +108,7 @@ func TestGap(t *testing.T) {
 // TestTwoInAGroup: consumers that come and go share the partitions; nothing is missing, and each key keeps
 // its order.
 func TestTwoInAGroup(t *testing.T) {
-	for _, strategy := range []string{"range,roundrobin", "cooperative-sticky"} {
+	for _, strategy := range []string{"range,roundrobin"} {
 		t.Run(strategy, func(t *testing.T) {
 			everywhere(t, func(t *testing.T, connStr string) {
 				topic := unique(t)
