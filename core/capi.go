@@ -4,7 +4,7 @@ package main
 
 /*
 #cgo pkg-config: gstreamer-1.0
-#cgo CFLAGS: -std=gnu11 -Wall -Wextra
+#cgo CFLAGS: -std=gnu11 -Wall -Wextra -Wno-unused-parameter
 #cgo LDFLAGS: -ldl
 #include <stdlib.h>
 #include "capi.h"

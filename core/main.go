@@ -7,11 +7,13 @@ package main
 
 /*
 #include <stdlib.h>
+#include "trim.h"
 */
 import "C"
 
 import (
 	"fmt"
+	"sync"
 	"unsafe"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
@@ -19,6 +21,8 @@ import (
 )
 
 func main() {}
+
+var trim sync.Once // the first plugin of a process has loaded us
 
 // edgewire_register registers the elements of the plugin called name into the
 // GstPlugin that is being loaded. It returns NULL, or what went wrong: text
@@ -39,5 +43,6 @@ func edgewire_register(plugin unsafe.Pointer, name *C.char) (problem *C.char) {
 	if !known {
 		return C.CString("the core does not know this plugin: core and plugin files are of different versions")
 	}
+	trim.Do(func() { C.ew_trim() })
 	return nil
 }

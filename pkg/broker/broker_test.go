@@ -404,10 +404,10 @@ func TestConcurrentUse(t *testing.T) {
 
 func TestBadOptions(t *testing.T) {
 	for want, opts := range map[string]Options{
-		"proto-lib is empty":              {},
-		"is not a known protocol":         {ProtoLib: "nonsense"},
-		"not supported by this version":   {ProtoLib: "file:/lib/x.so"},
-		"the protocol mqtt is not suppor": {ProtoLib: "/opt/nvidia/libnvds_mqtt_proto.so"},
+		"proto-lib is empty":                {},
+		"is not a known protocol":           {ProtoLib: "nonsense"},
+		"cannot load protocol libraries":    {ProtoLib: "file:/lib/x.so"},
+		"the protocol mqtt is not built in": {ProtoLib: "/opt/nvidia/libnvds_mqtt_proto.so"},
 	} {
 		if _, err := Connect(opts); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %s", opts, err, want)
