@@ -95,8 +95,7 @@ func New(o Options) *Cloud {
 
 // Close ends: commands that wait for the application are answered as failed. Recordings go on.
 func (c *Cloud) Close() {
-	c.recording.Lock()
-	defer c.recording.Unlock()
+	// Not under recording: a handler that a recording calls as it starts may be the one that closes us.
 	c.mu.Lock()
 	left := slices.Collect(maps.Values(c.pending))
 	heard := slices.Collect(maps.Values(c.heard))
