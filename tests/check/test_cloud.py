@@ -10,6 +10,7 @@ import time
 import unittest
 
 import ewtest
+from gi.repository import GObject
 import test_smartrecord
 from ewtest import GLib, Gst, Pipeline, conn, consume, needs_kafka, topic, wait_for
 from test_smartrecord import fields
@@ -19,6 +20,15 @@ from test_smartrecord import fields
 def moment(seconds=0.0):
     t = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
     return t.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class SmartRecord(Gst.Element):
+    """Has the action signal of nvurisrcbin, and notes what it is asked for."""
+
+    @GObject.Signal(flags=GObject.SignalFlags.RUN_LAST | GObject.SignalFlags.ACTION,
+                    arg_types=(GObject.TYPE_POINTER, GObject.TYPE_UINT, GObject.TYPE_UINT, GObject.TYPE_POINTER))
+    def start_sr(self, _session, back, duration, _user):
+        self.asked = back, duration
 
 
 @needs_kafka
@@ -225,6 +235,18 @@ class Commands(unittest.TestCase):
             self.send({"command": "start-recording", "start": moment(), "sensor": {"id": sensor}})
             reply, = self.replied()
             self.assertEqual(reply["status"], want, reply)
+
+    def test_whole_seconds_of_the_reference(self):
+        self.open(record_element="old")
+        old = SmartRecord(name="old")
+        self.p.pipeline.add(old)
+        for start, end, want in ((moment(-5.5), moment(4.2), (6, 11)), ("0001-01-01T00:00:00Z", "0001-01-01T00:01:00Z", (2**32 - 1, 60))):
+            self.send({"command": "start-recording", "sensor": {"id": "a"}, "start": start, "end": end})
+            reply, = self.replied()
+            self.assertEqual(reply["status"], "started", reply)
+            back, duration = old.asked
+            self.assertIn(back - want[0], (0, 1), old.asked)
+            self.assertIn(duration - want[1], (-1, 0, 1), old.asked)
 
     def test_an_application_may_record_by_itself(self):
         self.open()
