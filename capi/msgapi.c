@@ -37,19 +37,45 @@ EW_EXPORT NvDsMsgApiErrorType nvds_msgapi_subscribe(NvDsMsgApiHandle h_ptr, char
 	return (NvDsMsgApiErrorType)core.subscribe((uintptr_t)h_ptr, topics, num_topics, (ew_message_cb)(void (*)(void))cb, user_ctx);
 }
 
+/* What a do_work has collected and not told yet. A call back may call do_work or disconnect: those tell it first. */
+typedef struct frame {
+	NvDsMsgApiHandle h;
+	ew_done done[AT_ONCE];
+	size_t next, count;
+	struct frame *outer;
+} frame;
+
+static __thread frame *innermost;
+
+static void tell(frame *f)
+{
+	while (f->next < f->count) {
+		const ew_done *d = &f->done[f->next++];
+
+		d->callback(d->user, d->result);
+	}
+}
+
 /* The call backs are made here, on the host's thread, with nothing of ours held. */
 EW_EXPORT void nvds_msgapi_do_work(NvDsMsgApiHandle h_ptr)
 {
-	ew_done done[AT_ONCE];
-	size_t i, n;
+	frame f, *outer;
+	size_t n;
 
 	if (!have_core())
 		return;
+	for (outer = innermost; outer; outer = outer->outer)
+		if (outer->h == h_ptr)
+			tell(outer);
+	f.h = h_ptr;
+	f.outer = innermost;
+	innermost = &f;
 	do {
-		n = core.collect((uintptr_t)h_ptr, done, AT_ONCE);
-		for (i = 0; i < n; i++)
-			done[i].callback(done[i].user, done[i].result);
+		f.next = 0;
+		f.count = n = core.collect((uintptr_t)h_ptr, f.done, AT_ONCE);
+		tell(&f);
 	} while (n == AT_ONCE);
+	innermost = f.outer;
 }
 
 EW_EXPORT NvDsMsgApiErrorType nvds_msgapi_disconnect(NvDsMsgApiHandle h_ptr)

@@ -31,7 +31,10 @@ typedef enum {
 	NVDS_MSGAPI_UNKNOWN_TOPIC /* the server does not know the topic */
 } NvDsMsgApiErrorType;
 
-/* The answer to nvds_msgapi_send_async. Called by nvds_msgapi_do_work (or _disconnect), never inside _send_async. */
+/*
+ * The answer to nvds_msgapi_send_async. Called by nvds_msgapi_do_work (or _disconnect), never inside _send_async;
+ * after an nvds_msgapi_disconnect from within a call back for a message or the connection, by a thread of the library.
+ */
 typedef void (*nvds_msgapi_send_cb_t)(void *user_ptr, NvDsMsgApiErrorType completion_flag);
 
 /* A message. msg and topic are valid during the call; msg_len bytes, after which ours have a NUL. */

@@ -172,13 +172,17 @@ func (c *capiClient) tell() {
 		case <-c.stop:
 			over = true
 		}
-		for _, d := range c.Collect(1 << 30) {
-			done := c.done(&d)
-			C.ew_call_done(&done, C.uintptr_t(c.handle))
-		}
+		c.tellAll()
 		if over {
 			return
 		}
+	}
+}
+
+func (c *capiClient) tellAll() {
+	for _, d := range c.Collect(1 << 30) {
+		done := c.done(&d)
+		C.ew_call_done(&done, C.uintptr_t(c.handle))
 	}
 }
 
@@ -254,7 +258,8 @@ func edgewire_capi_subscribe(handle C.uintptr_t, topics **C.char, count C.int, c
 		names[i] = C.GoString(t)
 	}
 	err := c.Subscribe(names, func(topic string, payload []byte) {
-		t, m := C.CString(topic), C.CBytes(append(payload, 0)) // some hosts take a message for a text
+		// Some hosts take a message for a text. What follows the payload in memory is others'.
+		t, m := C.CString(topic), C.CBytes(append(payload[:len(payload):len(payload)], 0))
 		C.ew_call_message(cb, handle, m, C.int(len(payload)), t, user)
 		C.free(unsafe.Pointer(t))
 		C.free(m)
@@ -298,7 +303,12 @@ func edgewire_capi_disconnect(handle C.uintptr_t) (result C.int) {
 		}
 	}
 	if uintptr(C.ew_inside()) == c.handle { // from within a call back, which the end would wait for
-		safe.Go(nil, "end of a C application's connection", nil, end)
+		safe.Go(nil, "end of a C application's connection", nil, func() {
+			end()
+			if c.family == C.EW_MSGAPI { // nobody collects any more
+				c.tellAll()
+			}
+		})
 		return C.EW_OK
 	}
 	end()

@@ -43,9 +43,9 @@ func Register() error {
 // Buffer makes a buffer of m, with copies of all of it; the caller owns it. It
 // is nil when there is no memory for it.
 func Buffer(m *adapters.Incoming) gst.Buffer {
-	topic, position := text(m.Topic), text(m.Position)
+	topic, position, headers := text(m.Topic), text(m.Position), nameable(m.Headers)
 	c := C.EwMessage{topic_len: C.gsize(len(topic)), position_len: C.gsize(len(position)), key_len: C.gsize(len(m.Key)),
-		headers_len: C.gsize(len(m.Headers)), timestamp: C.gint64(m.TimestampMS)}
+		headers_len: C.gsize(len(headers)), timestamp: C.gint64(m.TimestampMS)}
 	if m.Key != nil {
 		c.has_key = 1
 	}
@@ -53,21 +53,45 @@ func Buffer(m *adapters.Incoming) gst.Buffer {
 		c.redelivered = 1
 	}
 	return gst.BufferFrom(unsafe.Pointer(C.ew_message_buffer(first(m.Payload), C.gsize(len(m.Payload)), first([]byte(topic)),
-		first([]byte(position)), first(m.Key), first(m.Headers), c)))
+		first([]byte(position)), first(m.Key), first(headers), c)))
 }
 
-// Headers are those of m as a structure, named headers.
+// Headers are those of m as a structure, named headers. Names are bounded as gst.FieldName says: the others
+// are left out.
 func Headers(m *adapters.Incoming) gst.Structure {
 	s := gst.Structure{Name: "headers"}
 	m.Headers.Each(func(name, value []byte) bool {
-		if utf8.Valid(value) && strings.IndexByte(string(value), 0) < 0 {
-			s.Add(text(string(name)), string(value))
-		} else {
-			s.Add(text(string(name)), append([]byte{}, value...))
+		field := text(string(name))
+		switch {
+		case !gst.FieldName(field):
+		case utf8.Valid(value) && strings.IndexByte(string(value), 0) < 0:
+			s.Add(field, string(value))
+		default:
+			s.Add(field, append([]byte{}, value...))
 		}
 		return true
 	})
 	return s
+}
+
+// nameable are the headers whose names can be those of fields.
+func nameable(h adapters.Headers) adapters.Headers {
+	all := true
+	h.Each(func(name, _ []byte) bool {
+		all = gst.FieldName(string(name))
+		return all
+	})
+	if all {
+		return h
+	}
+	var kept adapters.Headers
+	h.Each(func(name, value []byte) bool {
+		if gst.FieldName(string(name)) {
+			kept = kept.Append(string(name), value)
+		}
+		return true
+	})
+	return kept
 }
 
 func first(b []byte) *C.guint8 { return (*C.guint8)(unsafe.Pointer(unsafe.SliceData(b))) }

@@ -16,7 +16,7 @@ import (
 )
 
 // dial connects to a fake server.
-func dial(t testing.TB, f *adaptertest.Fake, opts Options) *Connection {
+func dial(t testing.TB, f adapters.Adapter, opts Options) *Connection {
 	t.Helper()
 	if opts.ConnStr == "" {
 		opts.ConnStr = "fake;1;events"

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
+	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 )
 
@@ -23,6 +25,10 @@ type receiver struct {
 	call sync.Mutex
 	conn adapters.Consumer // of the current session; nil between two
 	made adapters.SubscribeConfig
+	// retry is the clock of a subscription that the adapter could not make in this session; refusals counts
+	// how often in a row.
+	retry    *time.Timer
+	refusals int
 
 	mu     sync.Mutex // below link.mu
 	life   uint64
@@ -37,9 +43,10 @@ type receiver struct {
 // A claim is a message of which takers have not acknowledged all copies. It stands in for the Token of the
 // adapter.
 type claim struct {
-	life uint64
-	left int // takers, guarded by receiver.mu
-	m    adapters.Incoming
+	life  uint64
+	left  int  // takers, guarded by receiver.mu as is the next
+	acked bool // by one of them
+	m     adapters.Incoming
 }
 
 // begin gives a new session its subscription.
@@ -51,11 +58,41 @@ func (rx *receiver) begin(conn adapters.Conn) {
 	rx.call.Lock()
 	defer rx.call.Unlock()
 	rx.conn, rx.made = c, adapters.SubscribeConfig{}
-	if err := rx.apply(); err != nil { // it was taken before
-		rx.l.mu.Lock()
-		rx.l.lastErrorLocked(err.Error())
-		rx.l.logLocked(adapters.LogEntry{Level: adapters.LogError, Facility: "broker", Text: "subscribing again: " + err.Error()})
-		rx.l.mu.Unlock()
+	rx.again()
+}
+
+// again is apply for what was taken before, with call held. A refusal has a reason that may pass, such as a
+// certificate that is just being replaced: it is tried again for as long as the session lasts.
+func (rx *receiver) again() {
+	rx.calm()
+	err := rx.apply()
+	if err == nil {
+		rx.refusals = 0
+		return
+	}
+	rx.made = adapters.SubscribeConfig{}
+	rx.refusals++
+	rx.l.mu.Lock()
+	rx.l.lastErrorLocked(err.Error())
+	rx.l.logLocked(adapters.LogEntry{Level: adapters.LogError, Facility: "broker", Text: "subscribing again: " + err.Error()})
+	rx.l.mu.Unlock()
+	var timer *time.Timer
+	timer = time.AfterFunc(rx.l.opts.Reconnect.pause(rx.refusals), func() {
+		defer safe.Recover("subscribing again", rx.l.panicked)
+		rx.call.Lock()
+		defer rx.call.Unlock()
+		if rx.retry == timer {
+			rx.again()
+		}
+	})
+	rx.retry = timer
+}
+
+// calm stops the clock, with call held.
+func (rx *receiver) calm() {
+	if rx.retry != nil {
+		rx.retry.Stop()
+		rx.retry = nil
 	}
 }
 
@@ -63,6 +100,7 @@ func (rx *receiver) begin(conn adapters.Conn) {
 func (rx *receiver) end() {
 	rx.call.Lock()
 	defer rx.call.Unlock()
+	rx.calm()
 	rx.conn = nil
 	rx.newLife(nil)
 }
@@ -137,7 +175,7 @@ func (rx *receiver) join(s *Subscription) error {
 	rx.mu.Unlock()
 	if err := rx.apply(); err != nil {
 		rx.remove(s)
-		_ = rx.apply() // as it was before
+		rx.again() // as it was before
 		return err
 	}
 	rx.mu.Lock()
@@ -193,16 +231,12 @@ func (rx *receiver) leave(s *Subscription) {
 	if alone {
 		rx.made = adapters.SubscribeConfig{}
 	}
-	if err := rx.apply(); err != nil {
-		rx.l.mu.Lock()
-		rx.l.logLocked(adapters.LogEntry{Level: adapters.LogError, Facility: "broker", Text: err.Error()})
-		rx.l.mu.Unlock()
-	}
+	rx.again()
 }
 
-// sharedLocked reports whether others take messages such as that of c.
+// sharedLocked reports whether others have the message of c, or had it. One that came later has not.
 func (rx *receiver) sharedLocked(c *claim) bool {
-	return slices.ContainsFunc(rx.takers, func(s *Subscription) bool { return rx.matches(s, c.m.Topic) })
+	return c.acked || slices.ContainsFunc(rx.takers, func(s *Subscription) bool { _, has := s.out[c]; return has })
 }
 
 // closeAll ends the subscriptions of a connection.
@@ -234,6 +268,7 @@ func (rx *receiver) ack(s *Subscription, c *claim) {
 		return
 	}
 	c.left--
+	c.acked = true
 	last, acks := c.left == 0, rx.acks
 	if last {
 		rx.unacknowledged--

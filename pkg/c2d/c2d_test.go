@@ -309,3 +309,19 @@ func FuzzConsumers(f *testing.F) {
 		_, _, _ = LoadSensors(path)
 	})
 }
+
+// TestReplyIsNoCommand: whoever names a topic of commands for the reply makes nobody do the command again.
+func TestReplyIsNoCommand(t *testing.T) {
+	c, err := ParseCommand([]byte(`{"command": "restart", "id": 7, "sensor": "cam-1", "reply-to": "commands"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []Status{Done, Started, Refused, Failed} {
+		if _, err := ParseCommand(c.Reply(s, "").JSON()); err == nil || !strings.Contains(err.Error(), "a reply") {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+	if _, err := ParseCommand([]byte(`{"command": "tell", "status": "x"}`)); err != nil {
+		t.Error(err)
+	}
+}

@@ -61,6 +61,12 @@ func ParseCommand(data []byte) (*Command, error) {
 	if err != nil {
 		return c, err
 	}
+	// Somebody may name a topic of commands for a reply.
+	if _, status := o.Get("status"); status {
+		if _, at := o.Get("time"); at {
+			return c, errors.New(`it is a reply ("status" and "time"), not a command`)
+		}
+	}
 	// Where a reply goes comes first: what is wrong with the rest can then be answered.
 	for _, f := range []func(*Object) error{c.readReply, c.readNames, c.readRecording} {
 		if err := f(o); err != nil {

@@ -5,8 +5,10 @@ package msgbroker
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
@@ -31,25 +33,27 @@ type commands struct {
 	cancel context.CancelFunc
 	ctx    context.Context
 	wg     sync.WaitGroup
+
+	mu     sync.Mutex
+	inHand map[int]func() // by the thread that carries a command out: acknowledges it
 }
 
-// openCommands subscribes as the properties say; nil when they ask for nothing.
-func (s *sink) openCommands(set settings, conn *broker.Connection, reconnect broker.Reconnect) (*commands, error) {
+// openCommands subscribes as the properties say, if they ask for anything.
+func (s *sink) openCommands(set settings, conn *broker.Connection, reconnect broker.Reconnect) error {
 	allow, err := c2d.ParseAllow(set.allowSet)
 	if err != nil {
-		return nil, fmt.Errorf("allow-set: %w", err)
+		return fmt.Errorf("allow-set: %w", err)
 	}
 	topics := brokerside.Topics(set.commandTopics)
 	if len(topics) == 0 && strings.TrimSpace(set.consumers) == "" {
-		return nil, nil
+		return nil
 	}
-	c := &commands{s: s, cloud: cloud.New(cloud.Options{Element: s.Element, Log: log, Record: strings.TrimSpace(set.recordElement), Allow: allow})}
+	c := &commands{s: s, inHand: map[int]func(){}, cloud: cloud.New(cloud.Options{Element: s.Element, Log: log, Record: strings.TrimSpace(set.recordElement), Allow: allow})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	if err := c.subscribe(set, topics, conn, reconnect); err != nil {
-		c.close()
-		return nil, err
-	}
-	return c, nil
+	s.mu.Lock()
+	s.commands = c // before the first command comes: its handler may answer at once
+	s.mu.Unlock()
+	return c.subscribe(set, topics, conn, reconnect)
 }
 
 func (c *commands) subscribe(set settings, topics []string, conn *broker.Connection, reconnect broker.Reconnect) error {
@@ -109,16 +113,41 @@ func (c *commands) listen(name string, topics []string, group string, conn *brok
 	c.s.Ref() // a handler of the application may outlive the stop
 	safe.Go(&c.wg, "commands", func(e *safe.PanicError) { c.s.Panicked("carrying out a command", e.Value) }, func() {
 		defer c.s.Unref()
-		for {
+		for c.ctx.Err() == nil { // what is queued at a stop is for the next run
 			m, err := sub.Next(c.ctx)
 			if err != nil {
 				return
 			}
-			c.cloud.Handle(src, &m)
-			sub.Ack(&m)
+			c.carryOut(src, sub, &m)
 		}
 	})
 	return nil
+}
+
+// carryOut has a command carried out, and acknowledges it.
+func (c *commands) carryOut(src *cloud.Source, sub *broker.Subscription, m *adapters.Incoming) {
+	runtime.LockOSThread() // handlers are called on it
+	defer runtime.UnlockOSThread()
+	thread := syscall.Gettid()
+	c.mu.Lock()
+	c.inHand[thread] = func() { sub.Ack(m) }
+	c.mu.Unlock()
+	c.cloud.Handle(src, m)
+	c.mu.Lock()
+	delete(c.inHand, thread)
+	c.mu.Unlock()
+	sub.Ack(m)
+}
+
+// ackOwn acknowledges the command whose handler stops the element: it has been carried out by that. Came it
+// again with the next start, it would stop the element for ever.
+func (c *commands) ackOwn() {
+	c.mu.Lock()
+	ack := c.inHand[syscall.Gettid()]
+	c.mu.Unlock()
+	if ack != nil {
+		ack()
+	}
 }
 
 // state tells of the connection of a [message-consumerN] group.
@@ -138,15 +167,16 @@ func (c *commands) state(group string, st broker.StateChange) {
 // close ends the subscriptions. Connections of its own are closed; the one that publishes is not.
 func (c *commands) close() {
 	c.cancel()
-	for _, s := range c.subs {
-		s.Close()
-	}
+	c.ackOwn()
 	ended := make(chan struct{})
 	safe.Go(nil, "end of commands", nil, func() { c.wg.Wait(); close(ended) })
 	select {
 	case <-ended:
 	case <-time.After(commandsWait):
 		log.Log(gst.LevelInfo, c.s.Element, "a handler of a command still runs while the element stops")
+	}
+	for _, s := range c.subs { // not before: what is carried out meanwhile is acknowledged
+		s.Close()
 	}
 	c.cloud.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), commandsWait)

@@ -82,39 +82,47 @@ func (s *sink) open() bool {
 	rules := adapters.RulesOf(conn.Protocol())
 	r, err := set.newRouter(conn.PartitionKey(), rules)
 	if err != nil {
-		conn.Close(context.Background())
+		conn.Close(brokerside.Ended)
 		return fail(gst.ResourceSettings, err.Error())
 	}
 	if set.topic == "" && conn.DefaultTopic() == "" && set.topicTemplate == "" &&
 		strings.TrimSpace(set.subscribeTopics+set.commandTopics+set.consumers) == "" {
-		conn.Close(context.Background())
+		conn.Close(brokerside.Ended)
 		return fail(gst.ResourceSettings, "no topic is set: write topic=NAME, or name it as the third part of conn-str, as in conn-str=\"localhost;9092;my-topic\".")
 	}
 	stats := conn.Stats()
 	if stats.Substituted {
 		log.Log(gst.LevelInfo, s.Element, "%s: the built-in %s adapter takes its place", set.protoLib, stats.Adapter)
 	}
-	commands, err := s.openCommands(set, conn, reconnect)
-	if err != nil {
-		conn.Close(context.Background())
-		return fail(brokerside.SettingsCode(err), err.Error())
-	}
-	if err := s.receive(conn, &set); err != nil {
-		if commands != nil {
-			commands.close()
-		}
-		conn.Close(context.Background())
-		return fail(gst.LibrarySettings, err.Error())
-	}
-	s.closed = make(chan struct{})
 	if set.messageHeaders != "" && !conn.Protocol().Capabilities().Headers {
 		s.Warning(gst.ResourceSettings, "msgbroker: "+conn.Protocol().Name()+" has no headers; message-headers has no effect.", "")
 	}
+	s.closed = make(chan struct{})
 	s.router.Store(r)
 	s.mu.Lock()
-	s.conn, s.rules, s.commands = conn, rules, commands
+	s.conn, s.rules = conn, rules // before anything is received: its handlers may publish
 	s.mu.Unlock()
+	if err = s.openCommands(set, conn, reconnect); err != nil {
+		s.abandon(conn)
+		return fail(brokerside.SettingsCode(err), err.Error())
+	}
+	if err = s.receive(conn, &set); err != nil {
+		s.abandon(conn)
+		return fail(gst.LibrarySettings, err.Error())
+	}
 	return true
+}
+
+// abandon undoes open.
+func (s *sink) abandon(conn *broker.Connection) {
+	s.mu.Lock()
+	commands := s.commands
+	s.conn, s.commands = nil, nil
+	s.mu.Unlock()
+	if commands != nil {
+		commands.close()
+	}
+	conn.Close(brokerside.Ended)
 }
 
 // close closes the connection. It waits for acknowledgements only while there

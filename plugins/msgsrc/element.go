@@ -130,13 +130,13 @@ func (s *src) Start() bool {
 		topics = []string{conn.DefaultTopic()}
 	}
 	if len(topics) == 0 {
-		conn.Close(context.Background())
+		conn.Close(brokerside.Ended)
 		return fail(gst.ResourceSettings, "no topic is set: write subscribe-topics=\"NAME;NAME\", or name one as the third part of conn-str.")
 	}
 	sub, err := conn.Subscribe(broker.SubscribeOptions{Topics: topics, Group: strings.TrimSpace(set.group), Window: int(set.window),
 		FromStart: set.fromStart, OnSubscribed: s.reporter.Subscribed})
 	if err != nil {
-		conn.Close(context.Background())
+		conn.Close(brokerside.Ended)
 		return fail(gst.LibrarySettings, err.Error())
 	}
 	s.sub, s.afterPush, s.ending = sub, set.commit == commitAfterPush, false
@@ -156,9 +156,7 @@ func (s *src) Stop() bool {
 	if conn == nil {
 		return true
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // there is nothing to drain
-	conn.Close(ctx)
+	conn.Close(brokerside.Ended) // there is nothing to drain
 	stats := conn.Stats()
 	s.mu.Lock()
 	s.last = stats

@@ -92,6 +92,10 @@ class CApi(unittest.TestCase):
         self.drive("inside", MSGBROKER, "kafka", self.conn_str(), self.topic())
 
     @needs_kafka
+    def test_disconnect_from_call_backs(self):
+        self.drive("stopping", library("kafka"), self.conn_str(), self.topic())
+
+    @needs_kafka
     def test_two_libraries(self):
         self.drive("both", library("kafka"), MSGBROKER, self.conn_str(), self.topic())
 

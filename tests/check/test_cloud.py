@@ -10,6 +10,7 @@ import time
 import unittest
 
 import ewtest
+from gi.repository import GObject
 import test_smartrecord
 from ewtest import GLib, Gst, Pipeline, conn, consume, needs_kafka, topic, wait_for
 from test_smartrecord import fields
@@ -21,6 +22,15 @@ def moment(seconds=0.0):
     return t.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+class SmartRecord(Gst.Element):
+    """Has the action signal of nvurisrcbin, and notes what it is asked for."""
+
+    @GObject.Signal(flags=GObject.SignalFlags.RUN_LAST | GObject.SignalFlags.ACTION,
+                    arg_types=(GObject.TYPE_POINTER, GObject.TYPE_UINT, GObject.TYPE_UINT, GObject.TYPE_POINTER))
+    def start_sr(self, _session, back, duration, _user):
+        self.asked = back, duration
+
+
 @needs_kafka
 class Commands(unittest.TestCase):
     def setUp(self):
@@ -29,6 +39,7 @@ class Commands(unittest.TestCase):
         self.dir = folder.name
         self.commands, self.replies = topic(self), topic(self) + "-replies"
         self.sent = 0
+        self.group = {"consumer_group": self.commands + "-group"}
 
     def file(self, name, text):
         path = os.path.join(self.dir, name)
@@ -48,18 +59,12 @@ class Commands(unittest.TestCase):
         self.answered = 1
         if "message_consumers" not in properties:
             properties.setdefault("command_topics", self.commands)
+            properties.update(self.group)
         p.set("x", conn_str=conn(), **properties)
         self.p = p
         p.play()
         p.pump(20, until=lambda: p.result.element("msgbroker-listening"))
         self.assertTrue(p.result.element("msgbroker-listening"), p.result.text())
-        # A new group begins with what comes next, and where that is a server may find out a moment later.
-        for n in range(100):
-            self.send({}, raw=json.dumps({"command": "probe", "id": n}).encode())
-            p.pump(0.2, until=lambda: any(s.get_value("id") == str(n) for s in p.result.element("cloud-command")))
-            if any(s.get_value("id") == str(n) for s in p.result.element("cloud-command")):
-                break
-        p.result.elements = [s for s in p.result.elements if s.get_name() != "cloud-command"]
         return p
 
     def send(self, command, raw=None):
@@ -231,6 +236,18 @@ class Commands(unittest.TestCase):
             reply, = self.replied()
             self.assertEqual(reply["status"], want, reply)
 
+    def test_whole_seconds_of_the_reference(self):
+        self.open(record_element="old")
+        old = SmartRecord(name="old")
+        self.p.pipeline.add(old)
+        for start, end, want in ((moment(-5.5), moment(4.2), (6, 11)), ("0001-01-01T00:00:00Z", "0001-01-01T00:01:00Z", (2**32 - 1, 60))):
+            self.send({"command": "start-recording", "sensor": {"id": "a"}, "start": start, "end": end})
+            reply, = self.replied()
+            self.assertEqual(reply["status"], "started", reply)
+            back, duration = old.asked
+            self.assertIn(back - want[0], (0, 1), old.asked)
+            self.assertIn(duration - want[1], (-1, 0, 1), old.asked)
+
     def test_an_application_may_record_by_itself(self):
         self.open()
         seen = []
@@ -254,6 +271,14 @@ class Commands(unittest.TestCase):
         self.p["x"].connect("cloud-command", on_command)
         self.send({"command": "restart"})
         self.assertTrue(done.wait(20), "a handler may stop the element that called it")
+        # It was carried out: a device must not stop again and again.
+        with Pipeline("msgbroker name=x proto-lib=kafka topic=unused") as again:
+            again.set("x", conn_str=conn(), command_topics=self.commands, **self.group)
+            again.play()
+            again.pump(20, until=lambda: again.result.element("msgbroker-listening"))
+            again["x"].emit("publish", self.commands, GLib.Bytes(b'{"command": "last"}'))
+            again.pump(20, until=lambda: any(s.get_value("command") == "last" for s in again.result.element("cloud-command")))
+            self.assertEqual([s.get_value("command") for s in again.result.element("cloud-command")], ["last"])
 
     def test_stop_answers_what_waits(self):
         self.open()

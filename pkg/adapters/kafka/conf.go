@@ -104,6 +104,7 @@ var knownOptions = sync.OnceValue(func() []string {
 
 // A conf is a librdkafka configuration under construction.
 type conf struct {
+	atEnd   bool // of a consumer: a new group begins with the next message
 	ptr     *C.rd_kafka_conf_t
 	secrets []string
 	set     map[string]property // what the user set, by librdkafka's name

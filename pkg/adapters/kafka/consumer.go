@@ -35,6 +35,7 @@ type consumer struct {
 	cfg      adapters.SubscribeConfig
 	topics   []string
 	window   int
+	atEnd    bool // librdkafka tells when it knows the place to begin at: see partition.placed
 	stopping chan struct{}
 	left     chan struct{} // closed when it has left its group, or given that up
 
@@ -62,6 +63,7 @@ type partitionKey struct {
 type partition struct {
 	partitionKey
 	revoked bool
+	placed  bool     // where reading begins is known: what is sent from now on comes
 	handed  []handed // in order; those before the first that is not acknowledged are dealt with
 }
 
@@ -128,13 +130,14 @@ func (c *conn) consume(cfg adapters.SubscribeConfig, r adapters.Receiver, before
 	if err != nil {
 		return err
 	}
+	atEnd := conf.atEnd
 	var errstr [1024]C.char
 	p := C.ew_consumer_new(conf.take(), &errstr[0], C.size_t(len(errstr)))
 	if p == nil {
 		return newError(maskSecrets(C.GoString(&errstr[0]), c.secrets))
 	}
 	before.stop()
-	k := &consumer{c: c, p: p, cfg: cfg, topics: cfg.Topics, window: cfg.Window, r: r, stopping: make(chan struct{}),
+	k := &consumer{c: c, p: p, cfg: cfg, topics: cfg.Topics, window: cfg.Window, atEnd: atEnd, r: r, stopping: make(chan struct{}),
 		left: make(chan struct{}), partitions: map[partitionKey]*partition{}, missing: map[string]bool{}, refused: map[string]bool{},
 		names: map[string]string{}}
 	c.consumer = k
@@ -224,6 +227,10 @@ func (k *consumer) store(p *partition) {
 	}
 	offset := p.handed[n-1].offset + 1
 	p.handed = p.handed[n:]
+	k.storeAt(p, offset)
+}
+
+func (k *consumer) storeAt(p *partition, offset int64) {
 	topic := C.CString(p.topic)
 	C.ew_consumer_store(k.p, topic, C.int32_t(p.number), C.int64_t(offset))
 	C.free(unsafe.Pointer(topic))
@@ -381,7 +388,7 @@ func (k *consumer) assigned(keys []partitionKey) {
 	defer k.mu.Unlock()
 	for _, key := range keys {
 		if k.partitions[key] == nil {
-			k.partitions[key] = &partition{partitionKey: key}
+			k.partitions[key] = &partition{partitionKey: key, placed: !k.atEnd}
 		}
 		delete(k.missing, key.topic)
 		delete(k.refused, key.topic)
@@ -416,18 +423,29 @@ func (k *consumer) forget(p *partition) {
 // again replaces a partition by itself, with mu held.
 func (k *consumer) again(p *partition) *partition {
 	k.forget(p)
-	fresh := &partition{partitionKey: p.partitionKey}
+	fresh := &partition{partitionKey: p.partitionKey, placed: p.placed}
 	k.partitions[p.partitionKey] = fresh
 	return fresh
 }
 
-// agreed tells which topics the group reads.
+// agreed tells which topics the group reads: those of which each partition that is ours has its place.
 func (k *consumer) agreed() {
 	for _, topic := range k.topics {
-		if !k.missing[topic] && !k.refused[topic] {
+		if !k.missing[topic] && !k.refused[topic] && k.placed(topic) {
 			k.tell(topic, nil)
 		}
 	}
+}
+
+func (k *consumer) placed(topic string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for key, p := range k.partitions {
+		if !p.placed && (adapter{}).Match(topic, key.topic) {
+			return false
+		}
+	}
+	return true
 }
 
 func (k *consumer) tell(topic string, err error) {
@@ -441,10 +459,19 @@ func (k *consumer) tell(topic string, err error) {
 // receive hands messages on.
 func (k *consumer) receive(records []C.ew_incoming) {
 	messages := make([]adapters.Incoming, 0, len(records))
+	placed := false
 	k.mu.Lock()
 	for i := range records {
 		rec := &records[i]
 		topic := k.name(rec.topic)
+		if rec.err == C.EW_ERR_PARTITION_EOF {
+			if p := k.partitions[partitionKey{topic, int32(rec.partition)}]; p != nil && !p.placed {
+				p.placed, placed = true, true
+				// Committed, the group is known from now on: what is sent while nobody of it is there comes, too.
+				k.storeAt(p, int64(rec.offset))
+			}
+			continue
+		}
 		if rec.err != 0 {
 			text := string(bytesOf(rec.payload, rec.payload_len))
 			k.mu.Unlock()
@@ -460,11 +487,17 @@ func (k *consumer) receive(records []C.ew_incoming) {
 		if n := len(p.handed); n > 0 && offset <= p.handed[n-1].offset {
 			p = k.again(p) // the topic was made anew, and its numbers began again
 		}
+		if !p.placed {
+			p.placed, placed = true, true
+		}
 		p.handed = append(p.handed, handed{offset: offset})
 		k.outstanding++
 		messages = append(messages, k.message(rec, topic, p))
 	}
 	k.mu.Unlock()
+	if placed {
+		k.agreed()
+	}
 	if len(messages) == 0 {
 		return
 	}

@@ -4,6 +4,7 @@ package kafka
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 )
@@ -29,11 +30,11 @@ var oursConsuming = []property{
 }
 
 // forcedConsuming are options that the consumer needs for itself: only what was acknowledged is committed.
+// Beside them, enable.partition.eof tells one that begins with the next message when its place is known.
 var forcedConsuming = []property{
 	{name: "log.queue", value: "true"},
 	{name: "enable.auto.offset.store", value: "false"},
 	{name: "enable.auto.commit", value: "true"},
-	{name: "enable.partition.eof", value: "false"},
 }
 
 // A receivingConfig is what a conn remembers for its consumers.
@@ -86,7 +87,11 @@ func (c *conf) fillConsumer(rc *receivingConfig, sub adapters.SubscribeConfig, l
 			return err
 		}
 	}
-	for _, p := range forcedConsuming {
+	if u, ok := c.set["auto.offset.reset"]; ok {
+		reset = u.value
+	}
+	c.atEnd = !slices.Contains([]string{"earliest", "smallest", "beginning"}, reset)
+	for _, p := range append(slices.Clone(forcedConsuming), property{name: "enable.partition.eof", value: strconv.FormatBool(c.atEnd)}) {
 		if u, ok := c.set[p.name]; ok && u.value != p.value {
 			log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "kafka",
 				Text: u.fail("is ignored", "it is always "+p.value+" here").Error()})

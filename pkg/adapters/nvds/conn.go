@@ -54,7 +54,7 @@ type conn struct {
 	failed atomic.Pointer[string]
 	done   atomic.Uint64 // messages with a Result
 
-	mu        sync.Mutex // guards what follows; no call is made under it
+	mu        sync.Mutex // guards what follows; no call of the library is made under it
 	pending   adapters.Batch
 	taken     uint64
 	unsettled int // messages without a Result
@@ -64,6 +64,8 @@ type conn struct {
 	work      chan struct{} // one token: pending has messages, or something else is to be done
 	verdicts  []verdict
 	sub       subscription
+	held      []adapters.Incoming // handed over and not acknowledged, in order
+	number    uint64              // of the last receipt
 }
 
 // A verdict is a failed answer that waits for the connection to prove that it still stands: a library that

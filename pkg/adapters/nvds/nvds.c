@@ -46,7 +46,7 @@ struct ewn_conn {
 	uint32_t capacity, first_free;
 	ewn_result *done; /* a ring as large as slots */
 	size_t done_first, done_count, pending;
-	int event, stopped, poked;
+	int event, stopped, poked, roused;
 
 	ewn_message *head, **tail;
 	size_t unacknowledged, window;
@@ -500,14 +500,23 @@ ewn_message *ewn_receive(ewn_conn *c, int wait_ms)
 	ewn_message *m;
 
 	pthread_mutex_lock(&c->mu);
-	while (!c->head && !c->stopped)
+	while (!c->head && !c->stopped && !c->roused)
 		if (!wait_for(&c->arrived, &c->mu, &until))
 			break;
+	c->roused = 0;
 	m = c->head;
 	c->head = NULL;
 	c->tail = &c->head;
 	pthread_mutex_unlock(&c->mu);
 	return m;
+}
+
+void ewn_rouse(ewn_conn *c)
+{
+	pthread_mutex_lock(&c->mu);
+	c->roused = 1;
+	pthread_cond_signal(&c->arrived);
+	pthread_mutex_unlock(&c->mu);
 }
 
 void ewn_ack(ewn_conn *c, size_t n)

@@ -74,6 +74,8 @@ typedef struct ewn_message {
 int ewn_subscribe(ewn_conn *c, char **topics, int count, size_t window);
 /* Waits up to wait_ms for messages and takes all of them; to be freed one by one with free(). */
 ewn_message *ewn_receive(ewn_conn *c, int wait_ms);
+/* Ends one wait of ewn_receive. */
+void ewn_rouse(ewn_conn *c);
 /* That many messages were acknowledged. */
 void ewn_ack(ewn_conn *c, size_t n);
 

@@ -44,6 +44,7 @@ type server struct {
 	conns   map[net.Conn]bool
 	got     []string
 	tokens  []string // messages for subscribers
+	once    bool     // … for the first of them
 	topics  []string
 	mute    bool // takes messages and does not answer
 }
@@ -125,6 +126,9 @@ func (s *server) serve(c net.Conn) {
 			s.mu.Lock()
 			s.topics = append(s.topics, topic)
 			tokens := s.tokens
+			if s.once {
+				s.tokens = nil
+			}
 			s.mu.Unlock()
 			for _, m := range tokens {
 				fmt.Fprintf(c, "M %s %d\n%s", topic, len(m), m)
@@ -361,5 +365,50 @@ func TestSubscribe(t *testing.T) {
 	defer mu.Unlock()
 	if err, ok := agreed["commands"]; !ok || err != nil {
 		t.Errorf("%v", agreed)
+	}
+}
+
+// TestSubscribeMore: when more topics join, what was handed over and not acknowledged comes again, and does
+// not count against the window for ever.
+func TestSubscribeMore(t *testing.T) {
+	s := newServer(t)
+	s.once = true
+	for i := range 50 {
+		s.tokens = append(s.tokens, fmt.Sprintf("token %d", i))
+	}
+	c, _ := connect(t, compile(t, "libmine.so"), s.connStr(""))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	sub, err := c.Subscribe(broker.SubscribeOptions{Topics: []string{"commands"}, Window: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	seen := map[string]bool{}
+	take := func() {
+		m, err := sub.Next(ctx)
+		if err != nil {
+			t.Fatalf("%d of 50 came: %v", len(seen), err)
+		}
+		sub.Ack(&m)
+		seen[string(m.Payload)] = true
+	}
+	for range 3 {
+		take()
+		if _, err := sub.Next(ctx); err != nil { // in hand while the others join
+			t.Fatal(err)
+		}
+		other, err := c.Subscribe(broker.SubscribeOptions{Topics: []string{"forbidden"}, Window: 8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		take()
+		other.Close()
+	}
+	for len(seen) < 50 {
+		take()
+	}
+	if st := c.Stats(); st.Redelivered == 0 {
+		t.Errorf("%+v", st)
 	}
 }

@@ -7,6 +7,7 @@ package nvds
 import "C"
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,7 +24,15 @@ const receiveWait = time.Second
 type subscription struct {
 	config   adapters.SubscribeConfig
 	receiver adapters.Receiver
-	due      bool // the library is to be told
+	due      bool   // the library is to be told
+	life     uint64 // counts the subscriptions of a connection
+	again    bool   // what the former one was handed, and is held, is to be handed over once more
+}
+
+// A receipt is the Token of a message.
+type receipt struct {
+	of           *conn
+	life, number uint64
 }
 
 // Subscribe notes what to receive; the library is asked once it is connected. The interface has no
@@ -43,20 +52,32 @@ func (c *conn) Subscribe(cfg adapters.SubscribeConfig, r adapters.Receiver) erro
 	}
 	cfg.Topics = slices.Clone(cfg.Topics)
 	c.mu.Lock()
-	c.sub = subscription{config: cfg, receiver: r, due: len(cfg.Topics) > 0} // none: what still comes is dropped
+	// Without topics, what still comes is dropped.
+	c.sub = subscription{config: cfg, receiver: r, due: len(cfg.Topics) > 0, life: c.sub.life + 1, again: true}
 	c.mu.Unlock()
 	c.poke()
+	C.ewn_rouse(c.c)
 	return nil
 }
 
 // Ack makes room in the window.
 func (c *conn) Ack(messages []adapters.Incoming) {
 	n := 0
+	c.mu.Lock()
 	for i := range messages {
-		if messages[i].Token == c { // of this connection
+		r, ok := messages[i].Token.(receipt)
+		if !ok || r.of != c || r.life != c.sub.life {
+			continue
+		}
+		at, held := slices.BinarySearchFunc(c.held, r.number, func(m adapters.Incoming, number uint64) int {
+			return cmp.Compare(m.Token.(receipt).number, number)
+		})
+		if held {
+			c.held = slices.Delete(c.held, at, at+1)
 			n++
 		}
 	}
+	c.mu.Unlock()
 	if n > 0 {
 		C.ewn_ack(c.c, C.size_t(n))
 	}
@@ -100,16 +121,13 @@ func (c *conn) subscribe() {
 func (c *conn) receive() {
 	for !c.quiet() {
 		m := C.ewn_receive(c.c, C.int(receiveWait.Milliseconds()))
-		if m == nil {
-			continue
-		}
 		var list []adapters.Incoming
 		dropped := 0
 		for m != nil {
 			next := m.next
 			if m.err == C.EWN_OK {
 				data := unsafe.Slice((*byte)(unsafe.Pointer(uintptr(unsafe.Pointer(m))+unsafe.Sizeof(*m))), int(m.topic_len)+int(m.size))
-				list = append(list, adapters.Incoming{Topic: string(data[:m.topic_len]), Payload: slices.Clone(data[m.topic_len:]), Token: c})
+				list = append(list, adapters.Incoming{Topic: string(data[:m.topic_len]), Payload: slices.Clone(data[m.topic_len:])})
 			} else {
 				dropped++
 			}
@@ -123,15 +141,37 @@ func (c *conn) receive() {
 					Text: fmt.Sprintf("%s: the library reported %d errors where messages were expected", c.info.Host, dropped)})
 			}
 		}
-		c.mu.Lock()
-		r, on := c.sub.receiver, len(c.sub.config.Topics) > 0
-		c.mu.Unlock()
-		switch {
-		case len(list) == 0 || c.quiet():
-		case r == nil || !on:
-			C.ewn_ack(c.c, C.size_t(len(list)))
-		default:
+		if list, r := c.hold(list); len(list) > 0 && !c.quiet() {
 			r.Receive(list)
 		}
 	}
+}
+
+// hold keeps what is about to be handed over until it is acknowledged, and puts what is to be handed over
+// once more in front: the library brings nothing twice. While there is no subscription, all is dropped.
+func (c *conn) hold(list []adapters.Incoming) ([]adapters.Incoming, adapters.Receiver) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	again := c.sub.again
+	c.sub.again = false
+	if len(c.sub.config.Topics) == 0 {
+		if n := len(c.held) + len(list); n > 0 {
+			C.ewn_ack(c.c, C.size_t(n))
+		}
+		c.held = nil
+		return nil, nil
+	}
+	first := len(c.held)
+	if again {
+		first = 0
+		for i := range c.held {
+			c.held[i].Redelivered = true
+		}
+	}
+	c.held = append(c.held, list...)
+	for i := first; i < len(c.held); i++ {
+		c.number++
+		c.held[i].Token = receipt{c, c.sub.life, c.number}
+	}
+	return slices.Clone(c.held[first:]), c.sub.receiver
 }

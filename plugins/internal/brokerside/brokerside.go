@@ -181,6 +181,13 @@ func (t *Throttle) Reset() {
 	t.last = time.Time{}
 }
 
+// Ended is a context that has ended: a connection that is closed with it delivers nothing first.
+var Ended = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
 // Flushing is a context that ends when Ended is closed.
 type Flushing struct {
 	context.Context

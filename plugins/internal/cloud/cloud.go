@@ -95,8 +95,7 @@ func New(o Options) *Cloud {
 
 // Close ends: commands that wait for the application are answered as failed. Recordings go on.
 func (c *Cloud) Close() {
-	c.recording.Lock()
-	defer c.recording.Unlock()
+	// Not under recording: a handler that a recording calls as it starts may be the one that closes us.
 	c.mu.Lock()
 	left := slices.Collect(maps.Values(c.pending))
 	heard := slices.Collect(maps.Values(c.heard))
@@ -230,7 +229,11 @@ func (c *Cloud) claim(handle string) *pending {
 // ask hands a command to the application: the signal first, and the bus in any case. A handler that returns
 // TRUE has carried it out; who answers later keeps the handle.
 func (c *Cloud) ask(p *pending, in *adapters.Incoming) {
-	handle, err := c.wait(p)
+	var handle string
+	err := nameable(p.cmd.Arguments)
+	if err == nil {
+		handle, err = c.wait(p)
+	}
 	if err != nil {
 		c.refuse(p, in, err)
 		return

@@ -65,7 +65,8 @@ EwCloudAnswer ew_cloud_start(GstElement *e, int kind, guint64 back_ms, guint64 d
   }
   // Whole seconds only: rounded so that all that was asked for is in the file.
   guint back = seconds_up(back_ms);
-  guint duration = duration_ms == 0 ? 0 : seconds_up(duration_ms + (guint64)back * 1000 - back_ms);
+  guint64 earlier = (guint64)back * 1000 > back_ms ? (guint64)back * 1000 - back_ms : 0; // not so for times of centuries
+  guint duration = duration_ms == 0 ? 0 : seconds_up(duration_ms + earlier);
   g_signal_emit_by_name(e, "start-sr", &a.session, back, duration, NULL);
   return a;
 }

@@ -115,7 +115,7 @@ func (c *Cloud) drive(p *pending, name string, back, duration uint64) error {
 	}
 	if told && session != 0 {
 		c.mu.Lock()
-		if len(c.sessions) < maxSessions {
+		if len(c.sessions) < maxSessions && !c.closed {
 			c.sessions[sessionKey{unsafe.Pointer(e.p), session}] = p
 		}
 		c.mu.Unlock()
@@ -145,8 +145,15 @@ func (c *Cloud) listen(e other) (bool, error) {
 	}
 	h = hearing{element: e.ref(), connection: e.hear(c.handle)}
 	c.mu.Lock()
-	c.heard[key] = h
+	if closed = c.closed; !closed {
+		c.heard[key] = h
+	}
 	c.mu.Unlock()
+	if closed {
+		h.element.forget(h.connection)
+		h.element.unref()
+		return false, errors.New("the element is stopping")
+	}
 	return h.connection != 0, nil
 }
 

@@ -27,6 +27,31 @@ func structure(name string, o *c2d.Object) gst.Structure {
 	return s
 }
 
+// nameable says why arguments cannot become a structure: see gst.FieldName.
+func nameable(v c2d.Value) error {
+	switch v := v.(type) {
+	case *c2d.Object:
+		if v == nil {
+			return nil
+		}
+		for _, m := range v.Members {
+			if name := fieldName(m.Name); !gst.FieldName(name) {
+				return fmt.Errorf("the name %.40q in its arguments is one too many: %d different ones were seen, or they are too long", name, gst.MaxFieldNames)
+			}
+			if err := nameable(m.Value); err != nil {
+				return err
+			}
+		}
+	case []c2d.Value:
+		for _, x := range v {
+			if err := nameable(x); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // fieldName keeps to what GstStructure can write and read again.
 func fieldName(s string) string {
 	s = strings.Map(func(r rune) rune {

@@ -7,6 +7,7 @@
  *   host absent LIB CONN_STR                       a server that is not there
  *   host msgbroker LIB PROTO CONN_STR TOPIC COUNT THREADS   nv_msgbroker from several threads
  *   host inside LIB PROTO CONN_STR TOPIC           calls from within call backs, disconnect included
+ *   host stopping LIB CONN_STR TOPIC               disconnect from within an adaptor's call backs
  *   host outage LIB PROTO CONN_STR TOPIC COUNT     publishes COUNT, one a millisecond; tells the states
  *   host both LIB MSGBROKER_LIB CONN_STR TOPIC     two libraries in one process
  */
@@ -360,6 +361,62 @@ static int run_inside(char **a)
 	return failures;
 }
 
+static NvDsMsgApiHandle stopping;
+static atomic_int ended;
+
+static void on_sent_stop(void *user, NvDsMsgApiErrorType flag)
+{
+	(void)user;
+	(void)flag;
+	CHECK(!ended, "a call back after the end");
+	if (answered++ == 0) {
+		CHECK(api.disconnect(stopping) == NVDS_MSGAPI_OK, "disconnect inside");
+		ended = 1;
+	}
+}
+
+static void on_message_stop(NvDsMsgApiErrorType flag, void *msg, int len, char *topic, void *user)
+{
+	(void)flag, (void)msg, (void)len, (void)topic, (void)user;
+	if (!ended) {
+		ended = 1;
+		CHECK(api.disconnect(stopping) == NVDS_MSGAPI_OK, "disconnect inside");
+	}
+}
+
+/* A host that ends an adaptor's connection from within its call backs hears of every message all the same. */
+static int run_stopping(char **a)
+{
+	int i;
+
+	load_api(a[0]);
+	stopping = api.connect(a[1], NULL, NULL);
+	CHECK(stopping != NULL, "not connected");
+	for (i = 0; stopping && i < 200; i++)
+		CHECK(api.send_async(stopping, a[2], (const uint8_t *)"one", 3, on_sent_stop, NULL) == NVDS_MSGAPI_OK, "%d", i);
+	sleep(2); /* they are answered, and collected by one do_work */
+	api.do_work(stopping);
+	CHECK(answered == 200, "%d answers", answered);
+	stopping = api.connect(a[1], NULL, NULL);
+	CHECK(stopping != NULL, "not connected");
+	if (!stopping)
+		return 1;
+	answered = failed_answers = ended = 0;
+	CHECK(api.subscribe(stopping, &a[2], 1, on_message_stop, NULL) == NVDS_MSGAPI_OK, "subscribe");
+	for (i = 0; !ended; i++) { /* nobody collects */
+		CHECK(i < 3000, "nothing is received");
+		if (i == 3000)
+			return failures;
+		if (api.send_async(stopping, a[2], (const uint8_t *)"to me", 5, on_sent, NULL) != NVDS_MSGAPI_OK)
+			break;
+		usleep(10000);
+	}
+	wait_until(&answered, i);
+	usleep(100000);
+	CHECK(answered == i, "%d answers to %d messages", answered, i);
+	return failures;
+}
+
 static int run_outage(char **a)
 {
 	int count = atoi(a[4]), i;
@@ -420,7 +477,7 @@ int main(int argc, char **argv)
 		int (*run)(char **);
 	} runs[] = {
 		{ "msgapi", 5, run_msgapi }, { "nulls", 3, run_nulls }, { "absent", 2, run_absent }, { "msgbroker", 6, run_msgbroker },
-		{ "inside", 4, run_inside }, { "outage", 5, run_outage }, { "both", 4, run_both },
+		{ "inside", 4, run_inside }, { "stopping", 3, run_stopping }, { "outage", 5, run_outage }, { "both", 4, run_both },
 	};
 	size_t i;
 
