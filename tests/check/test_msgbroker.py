@@ -276,7 +276,7 @@ class BadInput(unittest.TestCase):
         r = self.refused("proto-lib=kafak conn-str=localhost;9092;t", "kafak", "kafka")
         self.assertTrue(r.error.matches(Gst.LibraryError.quark(), Gst.LibraryError.INIT))
         self.refused("proto-lib=/opt/x/libsomething.so conn-str=localhost;9092;t", "/opt/x/libsomething.so")
-        self.refused("proto-lib=file:/opt/x/libnvds_kafka_proto.so conn-str=localhost;9092;t", "file:/opt/x/libnvds_kafka_proto.so")
+        self.refused("proto-lib=file:/opt/x/libnvds_kafka_proto.so conn-str=localhost;9092;t", "/opt/x/libnvds_kafka_proto.so")
 
     def test_neither_conn_str_nor_config(self):
         r = self.refused("proto-lib=kafka", "conn-str", "config")

@@ -355,8 +355,15 @@ func (r *Receiver) setPEM(pem string) {
 	r.reconfigure()
 }
 
+// peer is the peer's certificate: that of the connection, which knows it before we are told.
 func (r *Receiver) peer() string {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.peerPEM
+	dec, pem := r.dec, r.peerPEM
+	r.mu.Unlock()
+	if dec != nil {
+		if now := dec.Connection().PeerPEM(); now != "" {
+			return now
+		}
+	}
+	return pem
 }
