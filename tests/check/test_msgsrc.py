@@ -76,6 +76,7 @@ class Receiving(unittest.TestCase):
             p.pump(0)
             self.assertEqual(p.result.text(), "")
             self.assertEqual([s.get_value("topic") for s in p.result.element("msgsrc-subscribed")], [t])
+            p.pump(20, lambda: p.result.element("msgsrc-connected"))
             self.assertTrue(p.result.element("msgsrc-connected"))
             m = sink.metas[sink.texts().index('{"n":1}')][1]
             plain = sink.metas[sink.texts().index("plain")][1]

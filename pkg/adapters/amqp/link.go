@@ -22,7 +22,7 @@ import (
 
 const (
 	dialPatience  = 10 * time.Second       // TCP, TLS and AMQP until the connection stands
-	closePatience = adapters.AckTimeout    // of the goodbye
+	closePatience = 400 * time.Millisecond // of the goodbye, which the last acknowledgements go before
 	unitPatience  = 450 * time.Millisecond // of Close as a whole
 )
 
