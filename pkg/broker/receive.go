@@ -25,6 +25,8 @@ type receiver struct {
 	call sync.Mutex
 	conn adapters.Consumer // of the current session; nil between two
 	made adapters.SubscribeConfig
+	// stale: the adapter's subscription is to be made anew, or ended, also if it is the one that is wanted.
+	stale bool
 	// retry is the clock of a subscription that the adapter could not make in this session; refusals counts
 	// how often in a row.
 	retry    *time.Timer
@@ -35,6 +37,8 @@ type receiver struct {
 	acks   adapters.Consumer // where acknowledgements of this life go
 	takers []*Subscription
 	words  map[string]error // the server's word on the topics in this life
+	// leaving: a taker was taken off, and the adapter may still bring what was for it.
+	leaving bool
 
 	received, bytes, redelivered uint64
 	unacknowledged               int
@@ -57,7 +61,7 @@ func (rx *receiver) begin(conn adapters.Conn) {
 	}
 	rx.call.Lock()
 	defer rx.call.Unlock()
-	rx.conn, rx.made = c, adapters.SubscribeConfig{}
+	rx.conn, rx.made, rx.stale = c, adapters.SubscribeConfig{}, false
 	rx.again()
 }
 
@@ -70,7 +74,7 @@ func (rx *receiver) again() {
 		rx.refusals = 0
 		return
 	}
-	rx.made = adapters.SubscribeConfig{}
+	rx.stale = true
 	rx.refusals++
 	rx.l.mu.Lock()
 	rx.l.lastErrorLocked(err.Error())
@@ -145,11 +149,11 @@ func (rx *receiver) wanted() adapters.SubscribeConfig {
 // apply makes the adapter's subscription the one that is wanted, with call held.
 func (rx *receiver) apply() error {
 	cfg := rx.wanted()
-	if rx.conn == nil || (slices.Equal(cfg.Topics, rx.made.Topics) && cfg.Window == rx.made.Window &&
+	if rx.conn == nil || (!rx.stale && slices.Equal(cfg.Topics, rx.made.Topics) && cfg.Window == rx.made.Window &&
 		cfg.Group == rx.made.Group && cfg.FromStart == rx.made.FromStart) {
 		return nil
 	}
-	rx.made = cfg
+	rx.made, rx.stale = cfg, false
 	r := rx.newLife(rx.conn)
 	if len(cfg.Topics) == 0 {
 		return rx.conn.Subscribe(adapters.SubscribeConfig{}, nil)
@@ -176,6 +180,7 @@ func (rx *receiver) join(s *Subscription) error {
 	if err := rx.apply(); err != nil {
 		rx.remove(s)
 		rx.again() // as it was before
+		rx.stay()
 		return err
 	}
 	rx.mu.Lock()
@@ -191,6 +196,7 @@ func (rx *receiver) join(s *Subscription) error {
 func (rx *receiver) remove(s *Subscription) {
 	rx.mu.Lock()
 	defer rx.mu.Unlock()
+	rx.leaving = true
 	rx.takers = slices.DeleteFunc(slices.Clone(rx.takers), func(x *Subscription) bool { return x == s })
 	s.queue = nil
 }
@@ -228,10 +234,16 @@ func (rx *receiver) leave(s *Subscription) {
 	if acks != nil && len(finished) > 0 {
 		acks.Ack(finished)
 	}
-	if alone {
-		rx.made = adapters.SubscribeConfig{}
-	}
+	rx.stale = rx.stale || alone
 	rx.again()
+	rx.stay()
+}
+
+// stay ends the time that remove has begun.
+func (rx *receiver) stay() {
+	rx.mu.Lock()
+	rx.leaving = false
+	rx.mu.Unlock()
 }
 
 // sharedLocked reports whether others have the message of c, or had it. One that came later has not.
@@ -324,10 +336,11 @@ func (r *lifeReceiver) Receive(messages []adapters.Incoming) {
 				token(s.wake)
 			}
 		}
-		if c.left == 0 {
-			nobodys = append(nobodys, c.m)
-		} else {
+		switch {
+		case c.left > 0:
 			rx.unacknowledged++
+		case !rx.leaving && len(rx.takers) > 0: // else it comes again to the next
+			nobodys = append(nobodys, c.m)
 		}
 	}
 	acks := rx.acks

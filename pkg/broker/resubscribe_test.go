@@ -85,3 +85,21 @@ func TestSubscribeAgainRefused(t *testing.T) {
 		t.Errorf("subscribed to %v", got)
 	}
 }
+
+// TestSubscribeLastLeaves: when the last taker leaves and had not dealt with all, nothing that comes while the
+// connection goes on is acknowledged for nobody.
+func TestSubscribeLastLeaves(t *testing.T) {
+	f := &adaptertest.Fake{}
+	put(f, "a", 0, 3)
+	c := dial(t, f, Options{ReceiveOnly: true})
+	s := subscribe(t, c, SubscribeOptions{Topics: []string{"a"}, Group: "g"})
+	expect(t, s, 0, 3, false)
+	s.Close()
+	if got := f.Subscribed(); len(got) != 0 {
+		t.Errorf("still subscribed to %v", got)
+	}
+	put(f, "a", 3, 6)
+	time.Sleep(20 * time.Millisecond)
+	s = subscribe(t, c, SubscribeOptions{Topics: []string{"a"}, Group: "g"})
+	expect(t, s, 0, 6, true)
+}
