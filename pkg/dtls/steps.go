@@ -120,7 +120,10 @@ func (a *attempt) peerFlight(f *wire.Flight) (err error) {
 			a.schedule()
 			a.mu.Unlock()
 		}()
-		if cfg.Accept(pem) {
+		// The verdict also counts for an attempt that follows this one, should
+		// this one end before it is there.
+		if a.r.hasAccepted(pem) || cfg.Accept(pem) {
+			a.r.setAccepted(pem)
 			answer = accepted
 		}
 	})
@@ -132,7 +135,6 @@ func (a *attempt) judged(ok bool) error {
 	if !ok {
 		return a.refused(&RefusedError{Fingerprint: a.fingerprint, Reason: "the application did not accept it"})
 	}
-	a.r.setAccepted(a.pem)
 	if err := a.trusted(); err != nil {
 		return err
 	}
