@@ -72,7 +72,7 @@ func (a *attempt) take(in wire.Input) error {
 			return err
 		}
 	}
-	if in.Repeated != nil && a.client != nil && !a.helloFlight() {
+	if in.Insists && a.client != nil && !a.helloFlight() {
 		a.again() // the server has not got our answer
 	}
 	for _, record := range in.Records {

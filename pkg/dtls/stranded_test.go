@@ -5,6 +5,7 @@ package dtls
 import (
 	"bytes"
 	"encoding/binary"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -315,5 +316,41 @@ func TestStoppedRetryLeavesNoTimer(t *testing.T) {
 	}
 	if n := len(c.run.timers); n != before {
 		t.Errorf("%d timers, %d before", n, before)
+	}
+}
+
+// Who can only guess, as that a ServerHelloDone came, does not make a client send
+// its flight again.
+func TestGuessedServerHelloDone(t *testing.T) {
+	client, server, up, _ := pair(t)
+	client.encConfig.RetransmitInitial, client.encConfig.RetransmitMax = time.Hour, time.Hour
+	server.encConfig.RetransmitInitial, server.encConfig.RetransmitMax = time.Hour, time.Hour
+	flight := make(chan struct{}, 100)
+	up.tap = func(p []byte) [][]byte {
+		if msg, _ := messageOf(p); msg == msgClientHello {
+			return [][]byte{p}
+		}
+		flight <- struct{}{}
+		return nil
+	}
+	server.start()
+	client.start()
+	<-flight
+	c := client.enc.Connection()
+	for range 3 {
+		time.Sleep(kickAfter + 5*time.Millisecond)
+		_ = client.dec.Receive((&spoofer{rng: rand.New(rand.NewPCG(1, 1))}).message(14, 5, nil))
+		poll(t, "the datagram's end", func() bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			a := c.run.attempts[0]
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			return len(a.in) == 0 && !a.scheduled
+		})
+	}
+	time.Sleep(20 * time.Millisecond)
+	if n := c.Stats().Retransmissions; n != 0 {
+		t.Errorf("%d retransmissions", n)
 	}
 }

@@ -38,7 +38,8 @@ func (g *Guard) handshake(f fragment, recordSeq uint64, drop func(Reason)) (fres
 		if w.kind == msgServerKeyExchange && len(f.data) >= unguessable {
 			g.flight.anchor.sight(sighting{g.datagrams, recordSeq})
 		}
-		if w == g.flight.proven[0] && f.offset == 0 && g.flight.complete {
+		// The random is in it, so whoever sends this has seen the flight.
+		if w == g.flight.proven[0] && f.offset == 0 && len(f.data) >= unguessable && g.flight.complete {
 			g.flight.again++
 		}
 		return false, true
@@ -121,6 +122,9 @@ func (g *Guard) again(f fragment) bool {
 	}
 	if f.kind != msgHelloVerifyRequest {
 		g.input.Repeated = raw
+		if f.kind == msgServerKeyExchange && len(f.data) >= unguessable {
+			g.input.Insists = true
+		}
 	}
 	return true
 }
