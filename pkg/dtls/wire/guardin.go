@@ -71,7 +71,7 @@ func (g *Guard) base() uint16 {
 func (g *Guard) expected(f fragment) bool {
 	if !g.client && f.kind == msgClientHello {
 		// After the flight that answers it, only its own retransmissions.
-		return !g.outDone && f.seq <= 1 && (g.hello == nil || f.seq == g.helloSeq+1)
+		return !g.outDone && (g.hello == nil && g.fronted || f.seq <= 1 && (g.hello == nil || f.seq == g.helloSeq+1))
 	}
 	if g.client && g.random == nil || !g.client && !g.outDone || f.seq < g.base() {
 		return false
