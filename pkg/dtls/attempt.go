@@ -4,6 +4,7 @@ package dtls
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -270,7 +271,7 @@ func (a *attempt) retransmit(kicked bool) error {
 	switch {
 	case cfg.IsClient && a.waitsForAnswer() && now.Sub(a.flightSince) > 4*cfg.RetransmitMax,
 		!cfg.IsClient && now.Sub(a.began) > serverLife(cfg.HandshakeTimeout):
-		return errStalled
+		return fmt.Errorf("%w (%s)", errStalled, a.hint())
 	case cfg.IsClient && a.guard.Stale():
 		return errRequest // no more often than this
 	}

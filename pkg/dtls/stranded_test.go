@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -352,5 +353,33 @@ func TestGuessedServerHelloDone(t *testing.T) {
 	time.Sleep(20 * time.Millisecond)
 	if n := c.Stats().Retransmissions; n != 0 {
 		t.Errorf("%d retransmissions", n)
+	}
+}
+
+// What an attempt has seen is in the error of the handshake also when the attempt
+// was given up.
+func TestTheHintOfAnAttemptThatWasGivenUp(t *testing.T) {
+	client, server, up, _ := pair(t)
+	client.encConfig.RetransmitInitial, client.encConfig.RetransmitMax = 5*time.Millisecond, 50*time.Millisecond
+	client.encConfig.HandshakeTimeout = 350 * time.Millisecond // one attempt, and the beginning of another
+	alert := make([]byte, headerSize, headerSize+2)
+	putHeader(alert, typeAlert, 0, 77, 2)
+	alert = append(alert, 2, 42)
+	var once sync.Once
+	up.tap = func(p []byte) [][]byte {
+		if msg, _ := messageOf(p); msg == msgClientHello {
+			return [][]byte{p}
+		}
+		once.Do(func() { _ = client.dec.Receive(alert) })
+		return nil
+	}
+	server.start()
+	client.start()
+	client.untilState(StateFailed)
+	client.until("the error", func() bool { return len(client.errors) > 0 })
+	client.mu.Lock()
+	defer client.mu.Unlock()
+	if err := client.errors[0]; !strings.Contains(err.Error(), "bad_certificate(42)") {
+		t.Error(err)
 	}
 }
