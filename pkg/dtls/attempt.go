@@ -4,6 +4,7 @@ package dtls
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -268,15 +269,22 @@ func (a *attempt) retransmit(kicked bool) error {
 	}
 	cfg := &a.r.config
 	switch {
-	case cfg.IsClient && !a.helloFlight() && now.Sub(a.flightSince) > 4*cfg.RetransmitMax,
+	case cfg.IsClient && a.waitsForAnswer() && now.Sub(a.flightSince) > 4*cfg.RetransmitMax,
 		!cfg.IsClient && now.Sub(a.began) > serverLife(cfg.HandshakeTimeout):
-		return errStalled
+		return fmt.Errorf("%w (%s)", errStalled, a.hint())
 	case cfg.IsClient && a.guard.Stale():
 		return errRequest // no more often than this
 	}
 	a.interval = min(2*a.interval, cfg.RetransmitMax)
 	a.due = now.Add(a.interval)
 	return a.repeat()
+}
+
+// waitsForAnswer says of a client whether the server has begun, as far as can be
+// seen, and owes an answer. A ClientHello with a cookie waits for one, too: the
+// cookie may be forged, or that of a server which is there no more.
+func (a *attempt) waitsForAnswer() bool {
+	return !a.helloFlight() || handshake.Seq(a.flight[0].body) > 0 && a.client.Chain() == nil
 }
 
 // again sends the flight again for a peer that repeats its own.

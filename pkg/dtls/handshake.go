@@ -66,6 +66,7 @@ func (r *run) clientHello(p []byte) {
 	c := r.c
 	if r.front == nil {
 		r.front = wire.NewFront()
+		r.fronts++
 	}
 	reply, hello, drop, dropped := r.front.In(p)
 	switch {
@@ -83,8 +84,11 @@ func (r *run) clientHello(p []byte) {
 // hello begins a handshake for a client that has proved its address, in a
 // record with the number seq. c.mu is held.
 func (r *run) hello(h *wire.Hello, seq uint64) {
-	if s := r.session; s != nil && s.clientRandom == h.Random {
-		return // a late copy of what the session began with
+	if s := r.session; s != nil && s.clientRandom == h.Random && s.front == r.fronts {
+		// A late copy of what the session began with. With the cookie of a later
+		// front it is none: the client has never got the server's Finished, and
+		// begins again with the same random.
+		return
 	}
 	for _, a := range r.attempts {
 		if a.random == h.Random {
@@ -120,6 +124,9 @@ func (r *run) remove(a *attempt) bool {
 	}
 	if len(r.attempts) == 1 {
 		r.attempts = nil // even an empty slice would keep the attempt
+		if r.session != nil {
+			r.front = nil // as in promote
+		}
 	} else {
 		r.attempts = slices.Delete(r.attempts, i, i+1)
 	}
@@ -172,6 +179,7 @@ func (e *localError) Unwrap() error { return e.err }
 func (r *run) promote(a *attempt, after [][]byte) {
 	c := r.c
 	s, rest := a.session(after)
+	s.front = r.fronts
 	c.generation++
 	var keys *Keys
 	if a.profile != 0 {
@@ -290,4 +298,10 @@ func (r *run) setAccepted(pem string) {
 	r.c.mu.Lock()
 	defer r.c.mu.Unlock()
 	r.accepted = pem
+}
+
+func (r *run) hasAccepted(pem string) bool {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	return r.accepted == pem
 }

@@ -145,7 +145,7 @@ func (p *protection) open(record []byte) (plain []byte, drop wire.Reason, ok boo
 
 // peek is open for a record that will be opened again.
 func (p *protection) peek(record []byte) (plain []byte, drop wire.Reason, ok bool) {
-	if len(record) < headerSize+overhead {
+	if n := len(record) - headerSize - overhead; n < 0 || n > maxPlaintext {
 		return nil, wire.DropMalformed, false
 	}
 	if p.window.seen(recordSequence(record)) {

@@ -19,6 +19,7 @@ type run struct {
 
 	// Guarded by the connection's lock.
 	front    *wire.Front
+	fronts   uint64 // how many there were
 	attempts []*attempt
 	session  *session
 	closed   bool // by close_notify or by failure: only Start begins again, or a ClientHello
@@ -96,9 +97,11 @@ func (r *run) after(d time.Duration, fn func()) *time.Timer {
 		r.c.mu.Lock()
 		defer r.c.mu.Unlock()
 		if r.c.run == r {
-			if i := slices.Index(r.timers, t); i >= 0 {
-				r.timers = slices.Delete(r.timers, i, i+1)
+			i := slices.Index(r.timers, t)
+			if i < 0 {
+				return // it fired just before it was called off
 			}
+			r.timers = slices.Delete(r.timers, i, i+1)
 			fn()
 		}
 	})
@@ -137,8 +140,10 @@ func (r *run) fail(err error) {
 }
 
 func (r *run) stopAttempts() {
-	if r.retry != nil {
-		r.retry.Stop()
+	if t := r.retry; t != nil {
+		t.Stop()
+		r.timers = slices.DeleteFunc(r.timers, func(x *time.Timer) bool { return x == t })
+		r.retry = nil
 	}
 	for _, a := range r.attempts {
 		a.abort()

@@ -14,6 +14,7 @@ const exporterLabel = "EXTRACTOR-dtls_srtp"
 type session struct {
 	r            *run
 	clientRandom [32]byte
+	front        uint64 // of a server: which one of the run's it began behind
 	p            *protection
 	guard        *wire.Guard // knows what is a late copy of the handshake
 	sequence     uint64      // of the next record of epoch 0

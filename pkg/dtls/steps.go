@@ -72,7 +72,7 @@ func (a *attempt) take(in wire.Input) error {
 			return err
 		}
 	}
-	if in.Repeated != nil && a.client != nil && !a.helloFlight() {
+	if in.Insists && a.client != nil && !a.helloFlight() {
 		a.again() // the server has not got our answer
 	}
 	for _, record := range in.Records {
@@ -120,7 +120,10 @@ func (a *attempt) peerFlight(f *wire.Flight) (err error) {
 			a.schedule()
 			a.mu.Unlock()
 		}()
-		if cfg.Accept(pem) {
+		// The verdict also counts for an attempt that follows this one, should
+		// this one end before it is there.
+		if a.r.hasAccepted(pem) || cfg.Accept(pem) {
+			a.r.setAccepted(pem)
 			answer = accepted
 		}
 	})
@@ -132,7 +135,6 @@ func (a *attempt) judged(ok bool) error {
 	if !ok {
 		return a.refused(&RefusedError{Fingerprint: a.fingerprint, Reason: "the application did not accept it"})
 	}
-	a.r.setAccepted(a.pem)
 	if err := a.trusted(); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 package dtls
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/dtls/handshake"
@@ -121,6 +122,9 @@ func (a *attempt) hold(record []byte) {
 	if len(a.held) >= attemptDatagrams || a.heldBytes+len(record) > attemptBytes {
 		a.r.c.counters.drop(wire.DropQueueFull)
 		return
+	}
+	if a.protection == nil { // it waits, and its datagram may be much larger
+		record = bytes.Clone(record)
 	}
 	a.held = append(a.held, record)
 	a.heldBytes += len(record)

@@ -6,6 +6,12 @@
 // (RFC 5764), certificates on both ends and the exporter of RFC 5705. There is
 // no renegotiation, no resumption, no compression.
 //
+// A peer without extended master secret is served, and keys are exported then,
+// too, as OpenSSL does it and as DTLS-SRTP with an old peer needs; RFC 7627 section
+// 5.4 forbids that. What it fears is one master secret in two sessions, for which
+// somebody in the middle has to choose an RSA premaster secret or a weak group: here
+// groups are named, shares are checked, and Finished covers the certificates.
+//
 // It is a state machine over whole messages: no goroutine, no clock, no network
 // and no record. The caller puts the peer's flights together, verifies the
 // signature in them (pkg/dtls/wire does both), sends what comes back and sends

@@ -16,6 +16,11 @@ const (
 	tiedLimit  = 16
 	// searchLimit bounds the search for them, in fragments tried.
 	searchLimit = 600
+	// searchBytes bounds it in bytes that are copied or hashed, beside searchLengths
+	// times the message: else a few bytes that come again and again would let 24 kB
+	// be put together hundreds of times.
+	searchBytes   = 64 << 10
+	searchLengths = 16
 	// sightings is how many places are remembered where a fragment was seen.
 	sightings = 8
 )
@@ -169,6 +174,7 @@ func (a *assembler) whole(parse parser) []*whole {
 			s.limit = tiedLimit
 		}
 		s.steps = searchLimit
+		s.bytes = searchBytes + searchLengths*a.length
 		s.been = make(map[uint64]struct{})
 		s.from(nil, nil)
 		if len(a.pieces) == 1 || a.strict {
@@ -186,6 +192,7 @@ type search struct {
 	tied   bool // only fragments that belong together
 	limit  int
 	steps  int
+	bytes  int
 	been   map[uint64]struct{} // beginnings that were continued already
 }
 
@@ -206,6 +213,7 @@ func (s *search) from(first, last *piece) {
 	}
 	if last != nil {
 		// Two ways to fragment a message have many paths to the same bytes.
+		s.bytes -= len(s.buf)
 		key := maphash.Bytes(searchSeed, s.buf)
 		if _, again := s.been[key]; again {
 			return
@@ -233,10 +241,11 @@ func (s *search) from(first, last *piece) {
 		return cmp.Or(cmp.Compare(q.tie, p.tie), cmp.Compare(q.recent(), p.recent()), cmp.Compare(q.end(), p.end()))
 	})
 	for _, p := range next {
-		if s.steps--; s.steps < 0 || len(s.a.wholes) >= s.limit {
+		if s.steps--; s.steps < 0 || s.bytes < 0 || len(s.a.wholes) >= s.limit {
 			return
 		}
 		mark := len(s.buf)
+		s.bytes -= p.end() - at
 		s.buf = append(s.buf, p.data[at-p.offset:]...)
 		start := first
 		if start == nil {
@@ -260,6 +269,7 @@ func (s *search) found(first, last *piece) {
 			return
 		}
 	}
+	s.bytes -= len(s.buf)
 	w := &whole{kind: s.a.kind, seq: s.a.seq, raw: bytes.Clone(s.buf), first: first, last: last}
 	var ok bool
 	if w.parsed, ok = s.parse(w.body()); ok {

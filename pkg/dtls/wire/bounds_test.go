@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -251,6 +252,46 @@ func TestClassify(t *testing.T) {
 	for b := range 256 {
 		if got := Classify(byte(b)); got != want(b) {
 			t.Errorf("%d: %v", b, got)
+		}
+	}
+}
+
+// Fragments of which many messages can be made, none of them any good, cost bounded
+// work each time that one of them comes again.
+func TestSearchBounds(t *testing.T) {
+	f := newForger(t, 7, "p256")
+	const forks = 10
+	for name, at := range map[string]int{"in the beginning": 0, "at the end": maxMessage - forks} {
+		g := newStackGuard(true)
+		g.Out(f.message(msgClientHello, 0, f.clientHello(0)))
+		part := func(offset int, data []byte) []byte {
+			return f.part(msgServerKeyExchange, 2, maxMessage, offset, data)
+		}
+		for n := range forks {
+			for b := range byte(2) {
+				g.In(part(at+n, []byte{b}))
+			}
+		}
+		rest, end := 0, at
+		if at == 0 {
+			rest, end = forks, maxMessage
+		}
+		for most := 1<<14 - 100; rest < end; rest += most {
+			g.In(part(rest, make([]byte, min(most, end-rest))))
+		}
+		if a := g.flight.pool.groups[0]; len(g.flight.pool.groups) != 1 || !a.covered() {
+			t.Fatal("the fragments make no message")
+		}
+		again := part(at, []byte{1})
+		const rounds = 20
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range rounds {
+			g.In(again)
+		}
+		runtime.ReadMemStats(&after)
+		if n := (after.TotalAlloc - before.TotalAlloc) / rounds; n > 1<<20 {
+			t.Errorf("%s: %d kB are copied for a datagram of %d bytes", name, n>>10, len(again))
 		}
 	}
 }

@@ -127,8 +127,8 @@ func (f *flight) server(base uint16, clientRandom []byte) []*whole {
 	return nil
 }
 
-// unguessable is how many bytes of a ServerKeyExchange prove that who sent
-// them knows it; all but a few are random.
+// unguessable is how many bytes of a ServerKeyExchange, or of the beginning of a
+// ServerHello, prove that who sent them knows it; all but a few are random.
 const unguessable = 24
 
 // anchor is where fragments of the proven ServerKeyExchange were seen.

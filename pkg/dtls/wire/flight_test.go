@@ -213,3 +213,28 @@ func TestNoCertificate(t *testing.T) {
 		t.Errorf("hint %q", hint)
 	}
 }
+
+// Who knows nothing of the flight can guess its first bytes, but cannot make it pass
+// with an end of his own.
+func TestGuessedRepetitions(t *testing.T) {
+	g, flight, _ := scene(t, true)
+	record := uint64(1000)
+	forger := newTestForger()
+	var hello fragment
+	for _, f := range flight {
+		if f.kind == msgServerHello {
+			hello = f
+		}
+		if record += 100; f.kind != msgServerHelloDone && f.kind != msgCertificateRequest {
+			g.In(alone(f, record))
+		}
+	}
+	last := hello.seq + 3
+	g.In(forger.message(msgServerHelloDone, last, nil))
+	for range 2 * patience {
+		g.In(forger.part(msgServerHello, hello.seq, hello.length, 0, []byte{0xfe, 0xfd}))
+	}
+	if g.flightDone {
+		t.Error("a forged ServerHelloDone ended the flight")
+	}
+}

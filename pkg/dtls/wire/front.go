@@ -21,6 +21,9 @@ const (
 	// helloSlots is how many fragmented ClientHellos whose cookie was valid
 	// are put together at a time; the oldest makes room.
 	helloSlots = 4
+	// lastHello is the highest message_seq of a ClientHello: a client that gets
+	// another cookie, from a server that has begun anew meanwhile, counts on.
+	lastHello = 3
 	// helloFragments bounds the fragments of one of them.
 	helloFragments = 48
 )
@@ -96,7 +99,7 @@ func (f *Front) In(datagram []byte) (reply []byte, hello *Hello, drop Reason, dr
 				break
 			}
 			body = next
-			if frag.kind != msgClientHello || frag.seq > 1 {
+			if frag.kind != msgClientHello || frag.seq > lastHello {
 				refuse(DropSpoofed)
 				continue
 			}
@@ -139,11 +142,11 @@ func (f *Front) fragment(recordSeq uint64, frag fragment) (reply []byte, hello *
 		return helloVerify(recordSeq, frag.seq, cookie), nil, 0, false
 	}
 	// The numbering of the messages that follow counts from the cookie round.
-	if frag.seq != 1 {
+	if frag.seq == 0 {
 		return nil, nil, DropSpoofed, true
 	}
 	if len(frag.data) == frag.length {
-		if hello = newHello(frag.data); hello == nil {
+		if hello = newHello(frag.seq, frag.data); hello == nil {
 			return nil, nil, DropMalformed, true
 		}
 		return nil, hello, 0, false
@@ -216,7 +219,7 @@ func (f *Front) later(recordSeq uint64, frag fragment) (hello *Hello, known bool
 func (f *Front) add(slot *helloSlot, recordSeq uint64, frag fragment) *Hello {
 	slot.pool.add(frag, f.stamp, recordSeq)
 	for _, whole := range slot.pool.whole(parseHelloAny) {
-		hello := newHello(whole.body())
+		hello := newHello(slot.seq, whole.body())
 		if !bytes.Equal(hello.Random[:], slot.random[:]) {
 			continue
 		}
@@ -233,9 +236,9 @@ func (f *Front) add(slot *helloSlot, recordSeq uint64, frag fragment) *Hello {
 
 func parseHelloAny(body []byte) (any, bool) { return parseHello(body) }
 
-// newHello builds a Hello from a whole ClientHello's body; nil when it is
-// malformed.
-func newHello(body []byte) *Hello {
+// newHello builds a Hello from a whole ClientHello's message_seq and body; nil
+// when it is malformed.
+func newHello(seq uint16, body []byte) *Hello {
 	h, ok := parseHello(body)
 	if !ok {
 		return nil
@@ -244,7 +247,7 @@ func newHello(body []byte) *Hello {
 	copy(hello.Random[:], h.random)
 	d := make([]byte, 0, recordHeader+handshakeHeader+len(body))
 	d = appendRecordHeader(d, typeHandshake, version12, 1, handshakeHeader+len(body))
-	d = appendHandshakeHeader(d, msgClientHello, len(body), 1, 0, len(body))
+	d = appendHandshakeHeader(d, msgClientHello, len(body), seq, 0, len(body))
 	hello.Datagram = append(d, body...)
 	return hello
 }

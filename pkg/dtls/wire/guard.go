@@ -155,6 +155,8 @@ type Input struct {
 	// Repeated is a message that was passed before and comes again, whole or in
 	// part: the peer has not got the answer to its flight.
 	Repeated []byte
+	// Insists: what was repeated is a server's and cannot have been guessed.
+	Insists bool
 	// Drops are the reasons for which something was dropped.
 	Drops []Reason
 }

@@ -38,7 +38,8 @@ func (g *Guard) handshake(f fragment, recordSeq uint64, drop func(Reason)) (fres
 		if w.kind == msgServerKeyExchange && len(f.data) >= unguessable {
 			g.flight.anchor.sight(sighting{g.datagrams, recordSeq})
 		}
-		if w == g.flight.proven[0] && f.offset == 0 && g.flight.complete {
+		// The random is in it, so whoever sends this has seen the flight.
+		if w == g.flight.proven[0] && f.offset == 0 && len(f.data) >= unguessable && g.flight.complete {
 			g.flight.again++
 		}
 		return false, true
@@ -70,7 +71,7 @@ func (g *Guard) base() uint16 {
 func (g *Guard) expected(f fragment) bool {
 	if !g.client && f.kind == msgClientHello {
 		// After the flight that answers it, only its own retransmissions.
-		return !g.outDone && f.seq <= 1 && (g.hello == nil || f.seq == g.helloSeq+1)
+		return !g.outDone && (g.hello == nil && g.fronted || f.seq <= 1 && (g.hello == nil || f.seq == g.helloSeq+1))
 	}
 	if g.client && g.random == nil || !g.client && !g.outDone || f.seq < g.base() {
 		return false
@@ -121,6 +122,9 @@ func (g *Guard) again(f fragment) bool {
 	}
 	if f.kind != msgHelloVerifyRequest {
 		g.input.Repeated = raw
+		if f.kind == msgServerKeyExchange && len(f.data) >= unguessable {
+			g.input.Insists = true
+		}
 	}
 	return true
 }
