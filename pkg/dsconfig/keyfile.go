@@ -46,7 +46,7 @@ type Entry struct {
 
 // ParseKeyFile reads and parses the key file at path. Errors are of type *Error.
 func ParseKeyFile(path string) (*KeyFile, error) {
-	data, err := readFile(path)
+	data, err := ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +209,8 @@ func printable(s string) string {
 	return s
 }
 
-func readFile(path string) ([]byte, error) {
+// ReadFile reads a configuration file whole. What is no regular file, or larger than MaxFileSize, is an *Error.
+func ReadFile(path string) ([]byte, error) {
 	fail := func(err error, cause, remedy string) error {
 		return &Error{File: path, Cause: cause, Remedy: remedy, Err: err}
 	}
