@@ -57,7 +57,7 @@ var options = []option{
 }
 
 // applicationKeys are those of a sink that the application itself uses.
-var applicationKeys = []string{"enable", "type", "source-id", "link-to-demux", "qos", "gpu-id", "nvbuf-memory-type", "disable-msgconv", "async"}
+var applicationKeys = []string{"enable", "type", "source-id", "link-to-demux", "qos", "gpu-id", "nvbuf-memory-type"}
 
 func isBool(_ string, e dsconfig.Entry) error { _, err := e.Bool(); return err }
 
@@ -232,8 +232,19 @@ func (a *application) options(g *dsconfig.Group, elements ...string) {
 			known = append(known, o.key)
 		}
 	}
-	own := 0
+	own, without := 0, false
+	if e, ok := g.Get("disable-msgconv"); ok && slices.Contains(elements, "nvmsgbroker") {
+		var err error
+		if without, err = e.Bool(); err != nil {
+			a.add(wrong(a.kf.Path, err))
+		} else {
+			a.add(onEntry(a.kf.Path, g, e, Honoured, "by the application"))
+		}
+	}
 	for _, e := range g.Entries {
+		if e.Key == "disable-msgconv" && slices.Contains(elements, "nvmsgbroker") {
+			continue
+		}
 		at := slices.IndexFunc(options, func(o option) bool { return o.key == e.Key && slices.Contains(elements, o.element) })
 		if at < 0 {
 			near := dsconfig.Nearest(e.Key, known)
@@ -254,6 +265,10 @@ func (a *application) options(g *dsconfig.Group, elements ...string) {
 			continue
 		}
 		o := options[at]
+		if without && o.element == "nvmsgconv" {
+			a.add(onEntry(a.kf.Path, g, e, Ignored, "disable-msgconv leaves nvmsgconv out"))
+			continue
+		}
 		if o.check != nil {
 			if err := o.check(a.kf.Path, e); err != nil {
 				a.add(wrong(a.kf.Path, err))
@@ -477,7 +492,7 @@ func (a *application) consumer(g *dsconfig.Group) {
 		if f.File == a.kf.Path && f.Group == g.Name {
 			t.found = append(t.found, f)
 		}
-		if f.Key == "" || !drop(&work, f) {
+		if f.Key == "" || len(t.found) == maxMistakes || !drop(&work, f) {
 			break // also a mistake in the sensor list, which is looked at below
 		}
 	}

@@ -30,7 +30,11 @@ type trial struct {
 	data    []byte
 	found   []Finding
 	blanked []string // keys
+	single  bool     // there is one group: a key that stands twice goes as a whole
 }
+
+// maxMistakes bounds the work on a file that is something else altogether.
+const maxMistakes = 100
 
 // more notes an error, and says whether to try again without the line that it is about.
 func (t *trial) more(f Finding) bool {
@@ -44,19 +48,37 @@ func (t *trial) more(f Finding) bool {
 	}
 	follows := !strings.HasPrefix(f.Text, "unknown key") &&
 		slices.ContainsFunc(t.blanked, func(key string) bool { return mentions(f.Text+" "+f.Remedy, key) })
-	if !follows {
+	switch {
+	case line == 0 && f.Key == "" && len(t.found) > 0:
+		return false // what is left of the file is not enough
+	case !follows:
 		t.found = append(t.found, f)
-	} else if line == 0 {
+	case line == 0:
 		return false
 	}
-	if line == 0 || f.Key == "" {
+	if len(t.found) == maxMistakes {
+		t.found = append(t.found, Finding{File: t.path, Verdict: Wrong, Text: "there are more mistakes", Remedy: "correct these first"})
 		return false
 	}
-	next := blank(t.data, line)
+	next := t.data
+	switch {
+	case line == 0:
+		return false
+	case f.Key != "" && t.single:
+		next = blankKey(next, f.Key)
+		t.blanked = append(t.blanked, f.Key)
+	case f.Key != "":
+		t.blanked = append(t.blanked, f.Key)
+	case f.Group != "" && !dsconfig.IsYAML(t.path):
+		next = blankGroup(next, line)
+	default:
+		return false
+	}
+	next = blank(next, line)
 	if string(next) == string(t.data) {
 		return false
 	}
-	t.data, t.blanked = next, append(t.blanked, f.Key)
+	t.data = next
 	return true
 }
 
@@ -104,7 +126,7 @@ func (l *Linter) adaptor(path, protocol, connStr string) (info adapters.Info, ba
 		return info, nil
 	}
 	alone := connStr == ""
-	t := &trial{path: path, data: data}
+	t := &trial{path: path, data: data, single: true}
 	mode := os.FileMode(0o600)
 	if st, err := os.Stat(path); err == nil {
 		mode = st.Mode().Perm()
@@ -185,12 +207,16 @@ var quoted = regexp.MustCompile(`"[^"]*"`)
 
 // hide takes what stands in a connection string out of an error: it may hold a password, also where none is meant to be.
 func hide(err error, connStr string) error {
-	return errors.New(quoted.ReplaceAllStringFunc(err.Error(), func(q string) string {
+	cause, remedy, found := strings.Cut(err.Error(), "; write ")
+	if found {
+		remedy = "; write " + remedy
+	}
+	return errors.New(quoted.ReplaceAllStringFunc(cause, func(q string) string {
 		if s := strings.Trim(q, `"`); s != "" && strings.Contains(connStr, strings.TrimSuffix(s, "…")) {
 			return `"…"`
 		}
 		return q
-	}))
+	}) + remedy)
 }
 
 // withData gives data a path without writing it to a disk: it may hold secrets.
@@ -222,7 +248,7 @@ func (l *Linter) reconnect(kf *dsconfig.KeyFile) {
 		}
 		f := wrong(kf.Path, err)
 		t.found = append(t.found, f)
-		if f.Line == 0 || !drop(&work, f) {
+		if f.Line == 0 || len(t.found) == maxMistakes || !drop(&work, f) {
 			break
 		}
 	}
@@ -299,6 +325,7 @@ func (l *Linter) static(path string, data []byte) {
 		return
 	}
 	for _, g := range kf.Groups {
+		var err error
 		ignored := slices.ContainsFunc(t.found, func(f Finding) bool {
 			return f.Line == g.Line && f.Verdict == Warned && strings.Contains(f.Text, "ignored")
 		})
@@ -306,14 +333,16 @@ func (l *Linter) static(path string, data []byte) {
 			continue // one line says it
 		}
 		e, on := g.Get("enable")
-		if on && !slices.ContainsFunc(t.found, func(f Finding) bool { return f.Line == e.Line }) {
-			on, _ = e.Bool()
+		if on {
+			on, err = e.Bool()
 			if yes := strings.ToLower(e.Raw); dsconfig.IsYAML(path) && (yes == "yes" || yes == "on" || yes == "true") {
 				on = true
 			}
 		}
 		if !on {
-			t.found = append(t.found, Finding{File: path, Line: g.Line, Group: g.Name, Verdict: Ignored, Text: "the group is off (enable)"})
+			if !slices.ContainsFunc(t.found, func(f Finding) bool { return f.Line == g.Line || (err != nil && f.Line == e.Line) }) {
+				t.found = append(t.found, Finding{File: path, Line: g.Line, Group: g.Name, Verdict: Ignored, Text: "the group is off (enable)"})
+			}
 			continue
 		}
 		for _, e := range g.Entries {

@@ -159,11 +159,17 @@ func (l *Linter) broken(path string, err error) {
 	l.report([]Finding{wrong(path, err)})
 }
 
+// maxSize is less than the elements read: a file is gone through once for each mistake in it.
+const maxSize = 1 << 20
+
 // read reads a text file.
 func read(path string) ([]byte, error) {
 	data, err := dsconfig.ReadFile(path)
 	if err != nil {
 		return nil, err
+	}
+	if len(data) > maxSize {
+		return nil, &dsconfig.Error{File: path, Cause: fmt.Sprintf("is larger than %d MiB", maxSize>>20), Remedy: "give the path of a configuration file"}
 	}
 	if at := bytes.IndexByte(data, 0); at >= 0 {
 		return nil, &dsconfig.Error{File: path, Line: 1 + bytes.Count(data[:at], []byte("\n")), Cause: "this is no text file: it holds a NUL byte",
@@ -321,4 +327,31 @@ func blank(data []byte, line int) []byte {
 // String is `2 files: 14 honoured, 3 ignored, 1 warning, 2 wrong`.
 func (s Summary) String() string {
 	return fmt.Sprintf("%s: %d honoured, %d ignored, %s, %d wrong", plural(s.Files, "file"), s.Honoured, s.Ignored, plural(s.Warnings, "warning"), s.Wrong)
+}
+
+// blankKey empties each line key=… of a key file.
+func blankKey(data []byte, key string) []byte {
+	line := 0
+	for text := range bytes.Lines(data) {
+		line++
+		if name, _, ok := bytes.Cut(text, []byte("=")); ok && string(bytes.TrimSpace(name)) == key {
+			data = blank(data, line)
+		}
+	}
+	return data
+}
+
+// blankGroup empties the lines of a key file from a group's header to the next.
+func blankGroup(data []byte, header int) []byte {
+	line := 0
+	for text := range bytes.Lines(data) {
+		line++
+		if line > header && bytes.HasPrefix(bytes.TrimSpace(text), []byte("[")) {
+			break
+		}
+		if line >= header {
+			data = blank(data, line)
+		}
+	}
+	return data
 }
