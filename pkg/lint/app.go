@@ -383,6 +383,9 @@ func (a *application) connection(g *dsconfig.Group, protoKey, connKey, fileKey s
 	case bad != nil && hasConn && conn != "":
 		a.add(wrong(a.kf.Path, connEntry.Errorf("", "%v", bad)))
 		return
+	case bad != nil && protocol == "azure_edge" && conn == "":
+		a.add(Finding{File: a.kf.Path, Line: g.Line, Group: g.Name, Verdict: Warned, Text: bad.Error()}) // the device may have what we lack
+		return
 	case bad != nil:
 		failed(bad.Error(), "")
 		return
@@ -395,6 +398,13 @@ func (a *application) connection(g *dsconfig.Group, protoKey, connKey, fileKey s
 			}
 		}
 		a.add(onEntry(a.kf.Path, g, connEntry, Honoured, "%s", note))
+	}
+	if topic, _ := text(g, "topic"); publishes && topic != "" {
+		if err := adapters.RulesOf(describer(protocol)).CheckTopic(topic); err != nil {
+			e, _ := g.Get("topic")
+			a.found = slices.DeleteFunc(a.found, func(f Finding) bool { return f.Group == g.Name && f.Key == "topic" && f.Verdict == Honoured })
+			a.add(wrong(a.kf.Path, e.Errorf("correct the name, without quotation marks", "%v", err)))
+		}
 	}
 	if topic, _ := text(g, "topic"); publishes && topic == "" && info.Topic == "" && a.readable(file) {
 		failed("no topic is set", "write topic=NAME, or name it as the third part of "+connKey+", as in localhost;9092;my-topic")
@@ -492,7 +502,7 @@ func (a *application) consumer(g *dsconfig.Group) {
 		if f.File == a.kf.Path && f.Group == g.Name {
 			t.found = append(t.found, f)
 		}
-		if f.Key == "" || len(t.found) == maxMistakes || !drop(&work, f) {
+		if t.cut = len(t.found) >= maxMistakes; t.cut || f.Key == "" || !drop(&work, f) {
 			break // also a mistake in the sensor list, which is looked at below
 		}
 	}

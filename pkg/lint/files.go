@@ -31,6 +31,7 @@ type trial struct {
 	found   []Finding
 	blanked []string // keys
 	single  bool     // there is one group: a key that stands twice goes as a whole
+	cut     bool     // not everything was looked at
 }
 
 // maxMistakes bounds the work on a file that is something else altogether.
@@ -38,6 +39,14 @@ const maxMistakes = 100
 
 // more notes an error, and says whether to try again without the line that it is about.
 func (t *trial) more(f Finding) bool {
+	if f.Line == 0 && f.Key == "" && len(t.found) > 0 {
+		return false // all mistakes are found, and what is left of the file is not enough
+	}
+	t.cut = !t.step(f)
+	return !t.cut
+}
+
+func (t *trial) step(f Finding) bool {
 	line := f.Line
 	if line > 0 {
 		for _, g := range t.found {
@@ -49,15 +58,12 @@ func (t *trial) more(f Finding) bool {
 	follows := !strings.HasPrefix(f.Text, "unknown key") &&
 		slices.ContainsFunc(t.blanked, func(key string) bool { return mentions(f.Text+" "+f.Remedy, key) })
 	switch {
-	case line == 0 && f.Key == "" && len(t.found) > 0:
-		return false // what is left of the file is not enough
 	case !follows:
 		t.found = append(t.found, f)
 	case line == 0:
 		return false
 	}
-	if len(t.found) == maxMistakes {
-		t.found = append(t.found, Finding{File: t.path, Verdict: Wrong, Text: "there are more mistakes", Remedy: "correct these first"})
+	if len(t.found) >= maxMistakes {
 		return false
 	}
 	next := t.data
@@ -89,11 +95,32 @@ func mentions(text, key string) bool {
 
 // keys gives each key of a group that no error is about a verdict.
 func (t *trial) keys(g *dsconfig.Group, verdict func(dsconfig.Entry) Finding) {
+	if t.cut {
+		t.found = append(t.found, t.rest(g))
+		return
+	}
+	taken := t.lines(Wrong)
 	for _, e := range g.Entries {
-		if !slices.ContainsFunc(t.found, func(f Finding) bool { return f.Line == e.Line && f.Verdict == Wrong }) {
+		if !taken[e.Line] {
 			t.found = append(t.found, verdict(e))
 		}
 	}
+}
+
+// rest says that other keys of a group are not looked at.
+func (t *trial) rest(g *dsconfig.Group) Finding {
+	return Finding{File: t.path, Line: g.Line, Group: g.Name, Verdict: Passed, Text: "the other keys, until these mistakes are corrected"}
+}
+
+// lines are those that have one of these verdicts.
+func (t *trial) lines(verdicts ...Verdict) map[int]bool {
+	lines := map[int]bool{}
+	for _, f := range t.found {
+		if slices.Contains(verdicts, f.Verdict) {
+			lines[f.Line] = true
+		}
+	}
+	return lines
 }
 
 // adaptor looks at the group [message-broker] of a file. connStr is that of the application, "" if the file is
@@ -248,7 +275,7 @@ func (l *Linter) reconnect(kf *dsconfig.KeyFile) {
 		}
 		f := wrong(kf.Path, err)
 		t.found = append(t.found, f)
-		if f.Line == 0 || len(t.found) == maxMistakes || !drop(&work, f) {
+		if t.cut = f.Line == 0 || len(t.found) >= maxMistakes || !drop(&work, f); t.cut {
 			break
 		}
 	}
@@ -345,8 +372,13 @@ func (l *Linter) static(path string, data []byte) {
 			}
 			continue
 		}
+		if t.cut {
+			t.found = append(t.found, t.rest(g))
+			continue
+		}
+		taken := t.lines(Wrong, Warned)
 		for _, e := range g.Entries {
-			if !slices.ContainsFunc(t.found, func(f Finding) bool { return f.Line == e.Line }) {
+			if !taken[e.Line] {
 				t.found = append(t.found, onEntry(path, g, e, Honoured, ""))
 			}
 		}

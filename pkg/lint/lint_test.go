@@ -256,7 +256,7 @@ func TestUnreadable(t *testing.T) {
 func TestFlood(t *testing.T) {
 	environment(t)
 	var b strings.Builder
-	for i := range 40_000 {
+	for i := range 20_000 {
 		fmt.Fprintf(&b, "k%d=1\n", i)
 	}
 	for _, head := range []string{"[message-broker]\n", "[nvmsgbroker]\n", "[sink0]\nenable=1\ntype=6\n", "[sensor0]\nenable=1\n", "[message-consumer0]\nenable=1\n"} {
@@ -308,6 +308,55 @@ func TestGuess(t *testing.T) {
 		lines, _ := check(write(t, "cfg.txt", "[message-broker]\n"+text+"\n"), "")
 		if !strings.Contains(lines[0], "by "+want) {
 			t.Errorf("%s: %q", text, lines)
+		}
+	}
+}
+
+// TestDocs: the page shows these very files and this very output.
+func TestDocs(t *testing.T) {
+	environment(t)
+	page, err := os.ReadFile("../../docs/edgewire-check.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir("testdata/doc")
+	lines, _ := check("app.txt", "")
+	want := []string{"```\n" + strings.Join(lines, "\n") + "\n```"}
+	for _, name := range []string{"app.txt", "cfg_kafka.txt"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, "```ini\n"+string(text)+"```")
+	}
+	for _, w := range want {
+		if !strings.Contains(string(page), w) {
+			t.Errorf("the page has not\n%s", w)
+		}
+	}
+}
+
+// TestApplications: verdicts that hang together with others.
+func TestApplications(t *testing.T) {
+	environment(t)
+	for _, c := range []struct{ text, want, not string }{
+		{"[sink0]\nenable=1\ntype=6\ndisable-msgconv=1\nmsg-conv-payload-type=257\nmsg-broker-proto-lib=kafka\nmsg-broker-conn-str=h;1;t\n",
+			"msg-conv-payload-type: ignored: disable-msgconv leaves nvmsgconv out", "wrong:"},
+		{"[sink0]\nenable=1\ntype=6\nmsg-broker-proto-lib=kafka\nmsg-broker-conn-str=h;1\ntopic=\"x y\"\n", "[sink0] topic: wrong:", "topic: honoured"},
+		{"[sink0]\nenable=1\ntype=6\nmsg-broker-proto-lib=mqtt\n", "neither msg-broker-conn-str nor msg-broker-config is set", ""},
+		{"[sink0]\nenable=perhaps\ntype=6\n", "enable: wrong: is not a boolean", ""},
+		{"[sink0]\nenable=1\ntype=6\nmsg-broker-proto-lib=kafka\nmsg-broker-conn-str=h;1;t\nmsg-broker-config=app.txt\n[message-broker]\nlinger=1\n",
+			"linger: wrong: unknown key", "nobody reads"},
+		{"[sink0]\nenable=1\ntype=6\nmsg-broker-proto-lib=kafka\nmsg-broker-config=app.txt\n[message-broker]\ntopic=t\n", "no server is named", "honoured with"},
+		{"[message-converter]\nenable=1\nmsg-conv-payload-type=2\n", "honoured as payload-type of nvmsgconv", "wrong:"},
+		{"[message-consumer0]\nenable=0\nwhatever=1\n", "the group is off (enable)", "wrong:"},
+		{"[message-consumerX]\nenable=1\n", "wrong", ""},
+	} {
+		path := write(t, "app.txt", c.text)
+		lines, _ := check(path, "")
+		text := strings.Join(lines[:len(lines)-1], "\n")
+		if !strings.Contains(text, c.want) || (c.not != "" && strings.Contains(text, c.not)) {
+			t.Errorf("%s:\n%s", c.text, text)
 		}
 	}
 }
