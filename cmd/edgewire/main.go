@@ -33,6 +33,11 @@ type streams struct {
 	colour   bool // out is a terminal that takes colours
 }
 
+// exitCode ends a command that has said all that there is to say.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
 // command is one word that may follow "edgewire".
 type command struct {
 	name    string
@@ -46,6 +51,7 @@ func commands() []command {
 	return []command{
 		{"broker", "run a small Kafka-compatible broker in this process", runBroker},
 		{"consume", "print the messages of a topic as they arrive", runConsume},
+		{"check", "say what becomes of DeepStream's configuration files here", runCheck},
 		{"annotate", "draw what a message describes onto a picture", runAnnotate},
 		{"version", "print the version", runVersion},
 	}
@@ -97,12 +103,15 @@ func run(ctx context.Context, args []string, s streams) int {
 func finish(ctx context.Context, name string, args []string, s streams) int {
 	err := dispatch(ctx, name, args, s)
 	var usage usageError
+	var code exitCode
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case errors.As(err, &usage):
 		fmt.Fprintf(s.err, "edgewire: %v\n", err)
 		return exitUsage
+	case errors.As(err, &code):
+		return int(code)
 	}
 	fmt.Fprintf(s.err, "edgewire %s: %v\n", name, err)
 	return exitError
@@ -145,6 +154,31 @@ func newFlags(name, intro string, s streams) *flag.FlagSet {
 
 // parse reads args, which are options only.
 func parse(fs *flag.FlagSet, args []string) error {
+	if err := parseOptions(fs, args); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 {
+		return usagef("%s takes no argument %q (edgewire help %s tells the options)", fs.Name(), fs.Arg(0), fs.Name())
+	}
+	return nil
+}
+
+// parseWords reads args, in which options and words may be mixed; behind -- all are words.
+func parseWords(fs *flag.FlagSet, args []string) (words []string, err error) {
+	for {
+		if err := parseOptions(fs, args); err != nil {
+			return nil, err
+		}
+		rest := fs.Args()
+		if used := len(args) - len(rest); len(rest) == 0 || (used > 0 && args[used-1] == "--") {
+			return append(words, rest...), nil
+		}
+		words, args = append(words, rest[0]), rest[1:]
+	}
+}
+
+// parseOptions reads the options in front of args.
+func parseOptions(fs *flag.FlagSet, args []string) error {
 	err := fs.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		return err
@@ -160,9 +194,6 @@ func parse(fs *flag.FlagSet, args []string) error {
 			}
 		}
 		return usagef("%s (edgewire help %s tells the options)", text, fs.Name())
-	}
-	if fs.NArg() > 0 {
-		return usagef("%s takes no argument %q (edgewire help %s tells the options)", fs.Name(), fs.Arg(0), fs.Name())
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func TestCommandLine(t *testing.T) {
 		{"version", []string{"version"}, exitOK, "edgewire " + version.String() + "\n", ""},
 		{"--version", []string{"--version"}, exitOK, version.String(), ""},
 		{"near command", []string{"comsume"}, exitUsage, "", `did you mean "consume"?`},
-		{"far command", []string{"xyzzy"}, exitUsage, "", "the commands are broker, consume, annotate, version and help"},
+		{"far command", []string{"xyzzy"}, exitUsage, "", "the commands are broker, consume, check, annotate, version and help"},
 		{"near option", []string{"consume", "--form-start"}, exitUsage, "", "did you mean --from-start?"},
 		{"far option", []string{"consume", "--qqqqqqq"}, exitUsage, "", "edgewire help consume tells the options"},
 		{"stray argument", []string{"broker", "now"}, exitUsage, "", `takes no argument "now"`},
@@ -50,6 +50,8 @@ func TestCommandLine(t *testing.T) {
 		{"no port", []string{"broker", "--listen", "127.0.0.1"}, exitUsage, "", "not ADDRESS:PORT"},
 		{"bad port", []string{"broker", "--listen", "127.0.0.1:99999"}, exitUsage, "", "0 to 65535"},
 		{"no partitions", []string{"broker", "--partitions", "0"}, exitUsage, "", "between 1 and 1000"},
+		{"check without files", []string{"check"}, exitUsage, "", "name a file"},
+		{"check of a protocol that is none", []string{"check", "--proto", "kafak", "x"}, exitUsage, "", "did you mean kafka?"},
 		{"annotate without options", []string{"annotate"}, exitUsage, "", "needs --image"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -3,6 +3,7 @@
 package adapters
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -63,6 +64,9 @@ var deepstreamLibrary = regexp.MustCompile(`^libnvds_([a-z_]+)_proto\.so(\.[0-9]
 // proto-lib it asks for the very library at a path, also where its name is one of DeepStream's.
 const LibraryPrefix = "file:"
 
+// ErrNoLoader is what becomes of a library of others in a program without a loader.
+var ErrNoLoader = errors.New("this program cannot load protocol libraries")
+
 // loader makes adapters of libraries; nil in programs without it.
 var loader func(path string) (Adapter, error)
 
@@ -105,7 +109,7 @@ func ResolveProtoLib(value string) (name string, substituted bool, err error) {
 // loadLibrary makes the library at a path known and returns its name.
 func loadLibrary(file string) (name string, err error) {
 	if loader == nil {
-		return "", fmt.Errorf("proto-lib %q: this program cannot load protocol libraries; known are %s", file, strings.Join(Names(), ", "))
+		return "", fmt.Errorf("proto-lib %q: %w; known are %s", file, ErrNoLoader, strings.Join(Names(), ", "))
 	}
 	file = strings.TrimPrefix(file, "//") // file:///path, as in a URI
 	st, err := os.Stat(file)

@@ -64,30 +64,37 @@ func (r *Reconnect) Pause(attempts int, random func(time.Duration) time.Duration
 	return d/2 + random(d)
 }
 
-// reconnectGroup is the section of DeepStream's cfg_nvmsgbroker.txt.
-const reconnectGroup = "nvmsgbroker"
+// ReconnectGroup is the section of DeepStream's cfg_nvmsgbroker.txt.
+const ReconnectGroup = "nvmsgbroker"
 
-var reconnectKeys = []string{"auto-reconnect", "retry-interval", "max-retry-interval", "max-retry-limit", "work-interval"}
+// ReconnectKeys are those of the group; work-interval is without effect.
+var ReconnectKeys = []string{"auto-reconnect", "retry-interval", "max-retry-interval", "max-retry-limit", "work-interval"}
 
 // LoadReconnect reads the group [nvmsgbroker] of a file such as DeepStream's cfg_nvmsgbroker.txt:
 // auto-reconnect (0 or 1), retry-interval, max-retry-limit and, an addition, max-retry-interval, in seconds.
 // work-interval is accepted and without effect: nothing is polled here. A key that is missing has the
 // default of Reconnect, not 0. Unknown keys are errors.
 func LoadReconnect(path string) (Reconnect, error) {
-	var r Reconnect
 	kf, err := dsconfig.ParseKeyFile(path)
 	if err != nil {
-		return r, err
+		return Reconnect{}, err
 	}
-	g := kf.Group(reconnectGroup)
+	return ReadReconnect(kf)
+}
+
+// ReadReconnect is LoadReconnect for a file that has been parsed.
+func ReadReconnect(kf *dsconfig.KeyFile) (Reconnect, error) {
+	var r Reconnect
+	path := kf.Path
+	g := kf.Group(ReconnectGroup)
 	if g == nil {
-		return r, dsconfig.Warning{File: path, Cause: "there is no [" + reconnectGroup + "] group",
-			Remedy: "write [" + reconnectGroup + "] above the keys"}.Error()
+		return r, dsconfig.Warning{File: path, Cause: "there is no [" + ReconnectGroup + "] group",
+			Remedy: "write [" + ReconnectGroup + "] above the keys"}.Error()
 	}
 	for _, e := range g.Entries {
-		if !slices.Contains(reconnectKeys, e.Key) {
-			remedy := "remove it; known are " + strings.Join(reconnectKeys, ", ")
-			if n, ok := nearest.Of(e.Key, reconnectKeys); ok {
+		if !slices.Contains(ReconnectKeys, e.Key) {
+			remedy := "remove it; known are " + strings.Join(ReconnectKeys, ", ")
+			if n, ok := nearest.Of(e.Key, ReconnectKeys); ok {
 				remedy = "did you mean " + n + "?"
 			}
 			return r, e.Warn("unknown key", remedy).Error()
@@ -114,7 +121,7 @@ func LoadReconnect(path string) (Reconnect, error) {
 		}
 	}
 	if err := new(r).complete(); err != nil {
-		return r, fmt.Errorf("%s: [%s]: %w", path, reconnectGroup, err)
+		return r, fmt.Errorf("%s: [%s]: %w", path, ReconnectGroup, err)
 	}
 	return r, nil
 }

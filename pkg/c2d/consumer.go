@@ -28,9 +28,11 @@ type Consumer struct {
 	Sensors    *Sensors // from sensor-list-file; nil means none
 }
 
-const consumerPrefix = "message-consumer"
+// ConsumerPrefix begins the names of the groups.
+const ConsumerPrefix = "message-consumer"
 
-var consumerKeys = []string{"enable", "proto-lib", "conn-str", "config-file", "subscribe-topic-list", "sensor-list-file"}
+// ConsumerKeys are those of a [message-consumerN] group.
+var ConsumerKeys = []string{"enable", "proto-lib", "conn-str", "config-file", "subscribe-topic-list", "sensor-list-file"}
 
 // LoadConsumers reads the [message-consumerN] groups that are on (enable=1), in the order of their numbers,
 // and the sensor lists that they name. Other groups are left alone: the file may be the configuration of a
@@ -45,7 +47,7 @@ func LoadConsumers(path string) ([]Consumer, []dsconfig.Warning, error) {
 	var list []Consumer
 	found := map[int]*dsconfig.Group{}
 	for _, g := range kf.Groups {
-		n, ours, err := numbered(path, g, consumerPrefix)
+		n, ours, err := numbered(path, g, ConsumerPrefix)
 		if err != nil {
 			return nil, warnings, err
 		}
@@ -56,7 +58,7 @@ func LoadConsumers(path string) ([]Consumer, []dsconfig.Warning, error) {
 			return nil, warnings, groupError(path, g, fmt.Sprintf("message-consumer%d stands in line %d already", n, twin.Line), "give each group a number of its own")
 		}
 		found[n] = g
-		c, on, more, err := readConsumer(path, g)
+		c, on, more, err := ReadConsumer(path, g)
 		warnings = append(warnings, more...)
 		if err != nil {
 			return nil, warnings, err
@@ -73,9 +75,10 @@ func LoadConsumers(path string) ([]Consumer, []dsconfig.Warning, error) {
 	return list, warnings, nil
 }
 
-func readConsumer(path string, g *dsconfig.Group) (c Consumer, on bool, warnings []dsconfig.Warning, err error) {
+// ReadConsumer reads one [message-consumerN] group of the file at path; on is false when enable is not set.
+func ReadConsumer(path string, g *dsconfig.Group) (c Consumer, on bool, warnings []dsconfig.Warning, err error) {
 	c.Group = g.Name
-	if err := onlyKeys(g, consumerKeys); err != nil {
+	if err := onlyKeys(g, ConsumerKeys); err != nil {
 		return c, false, nil, err
 	}
 	if on, err = enabled(g); err != nil || !on {
@@ -138,13 +141,23 @@ func (s *Sensors) Find(id string) (Sensor, bool) {
 	return Sensor{}, false
 }
 
-var sensorKeys = []string{"enable", "id", "element", "type", "location", "description", "coordinate"}
+// SensorKeys are those of a [sensorN] group.
+var SensorKeys = []string{"enable", "id", "element", "type", "location", "description", "coordinate"}
 
 // LoadSensors reads the [sensorN] groups of a sensor list: enable, id and, an addition, element, the name of
 // the element in the pipeline that records this sensor. The keys that such groups have in other files of
 // DeepStream (type, location, description, coordinate) are accepted and without effect.
 func LoadSensors(path string) (*Sensors, []dsconfig.Warning, error) {
-	kf, err := dsconfig.ParseKeyFile(path)
+	data, err := dsconfig.ReadFile(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return ReadSensors(path, data)
+}
+
+// ReadSensors is LoadSensors for a file that has been read.
+func ReadSensors(path string, data []byte) (*Sensors, []dsconfig.Warning, error) {
+	kf, err := dsconfig.ParseKeyData(path, data)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -162,7 +175,7 @@ func LoadSensors(path string) (*Sensors, []dsconfig.Warning, error) {
 			return nil, kf.Warnings, groupError(path, g, fmt.Sprintf("sensor%d stands in line %d already", n, at), "give each group a number of its own")
 		}
 		lines[n] = g.Line
-		if err := onlyKeys(g, sensorKeys); err != nil {
+		if err := onlyKeys(g, SensorKeys); err != nil {
 			return nil, kf.Warnings, err
 		}
 		on, err := enabled(g)

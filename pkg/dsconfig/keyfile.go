@@ -23,6 +23,8 @@ type KeyFile struct {
 	Path     string    // as given to the parser
 	Groups   []*Group  // in the order of their first appearance
 	Warnings []Warning // duplicate groups and keys
+
+	byName map[string]*Group // while it is parsed
 }
 
 // A Group is one `[name]` section.
@@ -31,7 +33,8 @@ type Group struct {
 	Line    int     // line of its first header, from 1
 	Entries []Entry // in file order, each key once
 
-	path string
+	path  string
+	byKey map[string]int // index of Entries, while it is parsed
 }
 
 // An Entry is one `key=value` line. Its value is kept raw: Text, Strings, Bool and the other getters
@@ -46,7 +49,7 @@ type Entry struct {
 
 // ParseKeyFile reads and parses the key file at path. Errors are of type *Error.
 func ParseKeyFile(path string) (*KeyFile, error) {
-	data, err := readFile(path)
+	data, err := ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +113,7 @@ func (kf *KeyFile) header(s string, line int) (*Group, error) {
 		return nil, &Error{File: kf.Path, Line: line, Cause: "a group name is empty or holds a bracket, a control character or invalid UTF-8",
 			Remedy: "write [name]"}
 	}
-	if g := kf.Group(name); g != nil {
+	if g := kf.byName[name]; g != nil {
 		kf.Warnings = append(kf.Warnings, Warning{File: kf.Path, Line: line, Group: name,
 			Cause:  fmt.Sprintf("this group stands in line %d already; the two are merged", g.Line),
 			Remedy: "keep one of them"})
@@ -118,19 +121,25 @@ func (kf *KeyFile) header(s string, line int) (*Group, error) {
 	}
 	g := &Group{Name: name, Line: line, path: kf.Path}
 	kf.Groups = append(kf.Groups, g)
+	if kf.byName == nil {
+		kf.byName = map[string]*Group{}
+	}
+	kf.byName[name] = g
 	return g, nil
 }
 
 func (kf *KeyFile) add(g *Group, e Entry) {
-	for i := range g.Entries {
-		if g.Entries[i].Key == e.Key {
-			kf.Warnings = append(kf.Warnings, Warning{File: kf.Path, Line: e.Line, Group: g.Name, Key: e.Key,
-				Cause:  fmt.Sprintf("set in line %d already; the later value is used", g.Entries[i].Line),
-				Remedy: "keep one of them"})
-			g.Entries[i] = e
-			return
-		}
+	if i, twice := g.byKey[e.Key]; twice {
+		kf.Warnings = append(kf.Warnings, Warning{File: kf.Path, Line: e.Line, Group: g.Name, Key: e.Key,
+			Cause:  fmt.Sprintf("set in line %d already; the later value is used", g.Entries[i].Line),
+			Remedy: "keep one of them"})
+		g.Entries[i] = e
+		return
 	}
+	if g.byKey == nil {
+		g.byKey = map[string]int{}
+	}
+	g.byKey[e.Key] = len(g.Entries)
 	g.Entries = append(g.Entries, e)
 }
 
@@ -209,7 +218,8 @@ func printable(s string) string {
 	return s
 }
 
-func readFile(path string) ([]byte, error) {
+// ReadFile reads a configuration file whole. What is no regular file, or larger than MaxFileSize, is an *Error.
+func ReadFile(path string) ([]byte, error) {
 	fail := func(err error, cause, remedy string) error {
 		return &Error{File: path, Cause: cause, Remedy: remedy, Err: err}
 	}

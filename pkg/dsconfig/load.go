@@ -13,10 +13,16 @@ import (
 // Load reads a file of static properties. The extension decides about its form: .csv, .yml or .yaml, and
 // everything else is a key file. Errors are of type *Error; the warnings are in file order.
 func Load(path string) (*Static, []Warning, error) {
-	data, err := readFile(path)
+	data, err := ReadFile(path)
 	if err != nil {
 		return nil, nil, err
 	}
+	return LoadData(path, data)
+}
+
+// LoadData is Load for the content of a file that has been read; path decides about its form.
+func LoadData(path string, data []byte) (*Static, []Warning, error) {
+	var err error
 	l := &loader{path: path, static: newStatic(), lines: map[string]int{}}
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".csv":

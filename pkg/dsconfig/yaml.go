@@ -3,7 +3,6 @@
 package dsconfig
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -14,12 +13,7 @@ import (
 func (l *loader) yaml(data []byte) error {
 	doc, err := parseYAML(data)
 	if err != nil {
-		line, cause := 0, err.Error()
-		var le *yaml.LoadError
-		if errors.As(err, &le) {
-			line, cause = le.Mark.Line, le.Message
-		}
-		return &Error{File: l.path, Line: line, Cause: "is not valid YAML: " + printableCause(cause), Remedy: "correct the syntax"}
+		return yamlError(l.path, err)
 	}
 	if doc == nil || isNull(doc) {
 		return nil // an empty file describes nothing

@@ -10,9 +10,11 @@
 package amqp
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/settings"
 )
 
 func init() { adapters.Register(adapter{}) }
@@ -27,9 +29,29 @@ func (adapter) Capabilities() adapters.Capabilities {
 	return adapters.Capabilities{Keys: true, Timestamps: true, Headers: true, Acknowledged: true, Binary: true, Subscribe: true}
 }
 
+// Keys are those of the group [message-broker].
+func (adapter) Keys() []settings.Key { return slices.Concat(Keys, settings.TLSKeys) }
+
+// Check is Open without a connection.
+func (adapter) Check(cfg adapters.Config, log func(adapters.LogEntry)) (adapters.Info, error) {
+	set, err := loadAll(cfg, log)
+	if err != nil {
+		return adapters.Info{}, err
+	}
+	return set.info(), nil
+}
+
 // Open checks connection string and configuration, and starts to connect in the background.
 func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, error) {
-	set, err := load(cfg, sink.Log)
+	set, err := loadAll(cfg, sink.Log)
+	if err != nil {
+		return nil, err
+	}
+	return start(cfg, set, sink), nil
+}
+
+func loadAll(cfg adapters.Config, log func(adapters.LogEntry)) (*set, error) {
+	set, err := load(cfg, log)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +59,7 @@ func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, err
 	if _, err := set.tls(set.hosts[0].name); err != nil {
 		return nil, err
 	}
-	return start(cfg, set, sink), nil
+	return set, nil
 }
 
 // Match compares a topic with a pattern of a topic exchange (AMQP 0-9-1, 3.1.3.3): words between dots, * for

@@ -47,7 +47,7 @@ var keys = append([]settings.Key{
 	{Name: "max-inflight", Doc: "messages without an acknowledgement at once, 1 to 60000 (default 1000)"},
 	{Name: "port", Doc: "port of the server (default 8883, with websocket=1 443)"},
 	{Name: "websocket", Doc: "1: MQTT over WebSocket, for networks that let only HTTPS through (default 0)"},
-	{Name: "cleanup-timeout", Doc: "DeepStream's; without effect: the drain-timeout of the element says how long the end waits"},
+	{Name: "cleanup-timeout", NoEffect: true, Doc: "DeepStream's; without effect: the drain-timeout of the element says how long the end waits"},
 }, settings.TLSKeys...)
 
 type adapter struct{ name string }
@@ -75,6 +75,15 @@ func (a adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, e
 		return nil, err
 	}
 	return engine.Open(o, sink), nil
+}
+
+// Keys are those of the group [message-broker].
+func (adapter) Keys() []settings.Key { return keys }
+
+// Check is Open without a connection.
+func (a adapter) Check(cfg adapters.Config, log func(adapters.LogEntry)) (adapters.Info, error) {
+	o, err := a.build(cfg, log)
+	return o.Info, err
 }
 
 func (a adapter) build(cfg adapters.Config, log func(adapters.LogEntry)) (o engine.Options, err error) {

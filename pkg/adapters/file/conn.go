@@ -43,7 +43,9 @@ type conn struct {
 }
 
 // Info is what the configuration says.
-func (c *conn) Info() adapters.Info { return adapters.Info{Host: c.set.path, Topic: c.set.topic} }
+func (c *conn) Info() adapters.Info { return c.set.info() }
+
+func (s *set) info() adapters.Info { return adapters.Info{Host: s.path, Topic: s.topic} }
 
 // Publish takes messages for as long as there is room.
 func (c *conn) Publish(b *adapters.Batch, from int) (int, error) {

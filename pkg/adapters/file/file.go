@@ -8,6 +8,7 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/outbox"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/settings"
 )
 
 func init() { adapters.Register(adapter{}) }
@@ -20,6 +21,18 @@ func (adapter) Name() string { return "file" }
 // Capabilities of a file. Keys, timestamps and headers are written with format=envelope only.
 func (adapter) Capabilities() adapters.Capabilities {
 	return adapters.Capabilities{Keys: true, Timestamps: true, Headers: true, Acknowledged: true, Binary: true}
+}
+
+// Keys are those of the group [message-broker].
+func (adapter) Keys() []settings.Key { return Keys }
+
+// Check is Open without a connection.
+func (adapter) Check(cfg adapters.Config, log func(adapters.LogEntry)) (adapters.Info, error) {
+	set, err := load(cfg, log)
+	if err != nil {
+		return adapters.Info{}, err
+	}
+	return set.info(), nil
 }
 
 // Open checks path and configuration; the file itself is opened in the background, and tried again if that

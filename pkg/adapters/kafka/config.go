@@ -16,8 +16,11 @@ import (
 // group is the name of the section that DeepStream's adaptors read.
 const group = "message-broker"
 
+// shareKey is a matter of package broker.
+const shareKey = "share-connection"
+
 var knownKeys = []string{"proto-cfg", "producer-proto-cfg", "consumer-proto-cfg", "partition-key",
-	"consumer-group-id", "share-connection", "topic", "sasl-password-file", "ssl-key-password-file",
+	"consumer-group-id", shareKey, "topic", "sasl-password-file", "ssl-key-password-file",
 	"ssl-keystore-password-file", "sasl-oauthbearer-client-secret-file"}
 
 // secretFiles are the keys that name a file with the value of an option: a configuration that has them can
@@ -107,7 +110,7 @@ func loadConfig(path string, strict bool, log func(adapters.LogEntry)) (fileConf
 		p := property{name: option, value: value, where: fmt.Sprintf("%s:%d: [%s] %s", path, e.Line, group, e.Key)}
 		fc.producer, fc.receiving = append(fc.producer, p), append(fc.receiving, p)
 	}
-	if e, ok := g.Get("share-connection"); ok {
+	if e, ok := g.Get(shareKey); ok {
 		if _, err := e.Bool(); err != nil {
 			return fc, err
 		}

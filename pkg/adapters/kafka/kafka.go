@@ -29,6 +29,7 @@ import (
 	"fmt"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/settings"
 )
 
 func init() { adapters.Register(adapter{}) }
@@ -56,18 +57,7 @@ func Version() string { return C.GoString(C.rd_kafka_version_str()) }
 // Open checks the connection string, the configuration file, every librdkafka option and the files that
 // they name, and starts to connect in the background.
 func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, error) {
-	cs, err := parseConnStr(cfg.ConnStr)
-	if err != nil {
-		return nil, err
-	}
-	fc, err := loadConfig(cfg.ConfigPath, cfg.Strict, sink.Log)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkConsumer(fc.consumer, cfg.Strict, sink.Log); err != nil {
-		return nil, err
-	}
-	rc, err := buildProducer(cs.servers, fc.producer, cfg, sink.Log)
+	cs, fc, rc, err := configure(cfg, sink.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -76,14 +66,8 @@ func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, err
 		batchSize: rc.get("batch.size"),
 		patience:  stuckAfter + rc.milliseconds("topic.metadata.propagation.max.ms") + rc.milliseconds("linger.ms"),
 		backoff:   rc.milliseconds("reconnect.backoff.ms"), maxBackoff: rc.milliseconds("reconnect.backoff.max.ms"),
-		info:   adapters.Info{Host: rc.get("bootstrap.servers"), Topic: cs.topic, PartitionKey: fc.partitionKey},
+		info:   infoOf(cs, fc, rc),
 		topics: map[string]bool{}, explained: map[failure]error{}}
-	if c.info.Topic == "" {
-		c.info.Topic = fc.topic
-	}
-	if c.info.Host == "" {
-		c.info.Host = rc.get("metadata.broker.list")
-	}
 	c.renewal = newRenewal(rc, fc.secretFiles)
 	var errstr [1024]C.char
 	c.p = C.ew_producer_new(rc.take(), &errstr[0], C.size_t(len(errstr)))
@@ -92,6 +76,53 @@ func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, err
 	}
 	c.start()
 	return c, nil
+}
+
+// configure reads and checks all that a user says. The conf is to be taken or freed.
+func configure(cfg adapters.Config, log func(adapters.LogEntry)) (cs connString, fc fileConfig, rc *conf, err error) {
+	if cs, err = parseConnStr(cfg.ConnStr); err != nil {
+		return cs, fc, nil, err
+	}
+	if fc, err = loadConfig(cfg.ConfigPath, cfg.Strict, log); err != nil {
+		return cs, fc, nil, err
+	}
+	if err = checkConsumer(fc.consumer, cfg.Strict, log); err != nil {
+		return cs, fc, nil, err
+	}
+	rc, err = buildProducer(cs.servers, fc.producer, cfg, log)
+	return cs, fc, rc, err
+}
+
+func infoOf(cs connString, fc fileConfig, rc *conf) adapters.Info {
+	info := adapters.Info{Host: rc.get("bootstrap.servers"), Topic: cs.topic, PartitionKey: fc.partitionKey}
+	if info.Topic == "" {
+		info.Topic = fc.topic
+	}
+	if info.Host == "" {
+		info.Host = rc.get("metadata.broker.list")
+	}
+	return info
+}
+
+// Keys are those of the group [message-broker].
+func (adapter) Keys() []settings.Key {
+	keys := make([]settings.Key, 0, len(knownKeys))
+	for _, name := range knownKeys {
+		if name != shareKey {
+			keys = append(keys, settings.Key{Name: name})
+		}
+	}
+	return keys
+}
+
+// Check is Open without a connection.
+func (adapter) Check(cfg adapters.Config, log func(adapters.LogEntry)) (adapters.Info, error) {
+	cs, fc, rc, err := configure(cfg, log)
+	if err != nil {
+		return adapters.Info{}, err
+	}
+	defer rc.free()
+	return infoOf(cs, fc, rc), nil
 }
 
 // fatalError is what Publish returns on a producer that librdkafka has given up.

@@ -43,13 +43,13 @@ var keys = append([]settings.Key{
 	{Name: "will-qos", Doc: "its quality of service (default 1)"},
 	{Name: "will-retain", Doc: "whether it is retained (default 0)"},
 	{Name: "will-delay", Doc: "seconds that the server waits for us to come back before (MQTT 5; default 0)"},
-	{Name: "enable-tls", Doc: "DeepStream's name of tls"},
-	{Name: "tls-cafile", Doc: "DeepStream's name of tls-ca-file"},
+	{Name: "enable-tls", As: "tls", Doc: "DeepStream's name of tls"},
+	{Name: "tls-cafile", As: "tls-ca-file", Doc: "DeepStream's name of tls-ca-file"},
 	{Name: "tls-capath", Doc: "folder with PEM files of authorities, beside tls-ca-file"},
-	{Name: "tls-certfile", Doc: "DeepStream's name of tls-cert-file"},
-	{Name: "tls-keyfile", Doc: "DeepStream's name of tls-key-file"},
-	{Name: "loop-timeout", Doc: "DeepStream's; without effect: nothing is polled here"},
-	{Name: "set-threaded", Doc: "DeepStream's; without effect"},
+	{Name: "tls-certfile", As: "tls-cert-file", Doc: "DeepStream's name of tls-cert-file"},
+	{Name: "tls-keyfile", As: "tls-key-file", Doc: "DeepStream's name of tls-key-file"},
+	{Name: "loop-timeout", NoEffect: true, Doc: "DeepStream's; without effect: nothing is polled here"},
+	{Name: "set-threaded", NoEffect: true, Doc: "DeepStream's; without effect"},
 }, settings.TLSKeys...)
 
 const maxSeconds = 1<<32 - 1
@@ -65,8 +65,10 @@ func build(cfg adapters.Config, log func(adapters.LogEntry)) (engine.Options, er
 	if err != nil {
 		return o, err
 	}
-	for name, key := range map[string]string{"enable-tls": "tls", "tls-cafile": "tls-ca-file", "tls-certfile": "tls-cert-file", "tls-keyfile": "tls-key-file"} {
-		g.Alias(name, key)
+	for _, k := range keys {
+		if k.As != "" {
+			g.Alias(k.Name, k.As)
+		}
 	}
 	o = engine.Options{Facility: "mqtt", Info: adapters.Info{Host: cs.address(), Topic: cs.topic}, MaxMessages: cfg.MaxMessages,
 		RetryInterval: cfg.RetryInterval, MaxRetry: cfg.MaxRetryInterval, Mask: g.Mask}

@@ -11,6 +11,7 @@ package mqtt
 import (
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/mqtt/engine"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/settings"
 )
 
 func init() { adapters.Register(adapter{}) }
@@ -36,6 +37,15 @@ func (adapter) SplitConnStr(connStr string) (servers, topic string, err error) {
 
 // Match knows the wildcards + and #.
 func (adapter) Match(pattern, topic string) bool { return engine.Match(pattern, topic) }
+
+// Keys are those of the group [message-broker].
+func (adapter) Keys() []settings.Key { return keys }
+
+// Check is Open without a connection.
+func (adapter) Check(cfg adapters.Config, log func(adapters.LogEntry)) (adapters.Info, error) {
+	o, err := build(cfg, log)
+	return o.Info, err
+}
 
 // Open checks the connection string, the configuration file and the files that it names, and starts to
 // connect in the background.

@@ -70,9 +70,9 @@ func (c *conn) panicked(e *safe.PanicError) {
 }
 
 // Info is what the configuration says.
-func (c *conn) Info() adapters.Info {
-	return adapters.Info{Host: c.set.where(), Topic: c.set.topic}
-}
+func (c *conn) Info() adapters.Info { return c.set.info() }
+
+func (s *set) info() adapters.Info { return adapters.Info{Host: s.where(), Topic: s.topic} }
 
 // Publish takes messages for as long as there is room, and refuses those that the server cannot take.
 func (c *conn) Publish(b *adapters.Batch, from int) (int, error) {

@@ -9,9 +9,11 @@ package nats
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/settings"
 )
 
 func init() { adapters.Register(adapter{}) }
@@ -26,9 +28,29 @@ func (adapter) Capabilities() adapters.Capabilities {
 	return adapters.Capabilities{Keys: true, Timestamps: true, Headers: true, Acknowledged: true, Binary: true, Subscribe: true, Retained: true}
 }
 
+// Keys are those of the group [message-broker].
+func (adapter) Keys() []settings.Key { return slices.Concat(Keys, settings.TLSKeys) }
+
+// Check is Open without a connection.
+func (adapter) Check(cfg adapters.Config, log func(adapters.LogEntry)) (adapters.Info, error) {
+	set, err := loadAll(cfg, log)
+	if err != nil {
+		return adapters.Info{}, err
+	}
+	return set.info(), nil
+}
+
 // Open checks connection string and configuration, and starts to connect in the background.
 func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, error) {
-	set, err := load(cfg, sink.Log)
+	set, err := loadAll(cfg, sink.Log)
+	if err != nil {
+		return nil, err
+	}
+	return start(cfg, set, sink), nil
+}
+
+func loadAll(cfg adapters.Config, log func(adapters.LogEntry)) (*set, error) {
+	set, err := load(cfg, log)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +61,7 @@ func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, err
 	if _, err := set.auth(); err != nil {
 		return nil, err
 	}
-	return start(cfg, set, sink), nil
+	return set, nil
 }
 
 // Match compares a subject with a pattern: tokens between dots, * for one, > for one or more at the end.

@@ -104,7 +104,7 @@ type lane struct {
 }
 
 func newConn(cfg adapters.Config, o *options, sink adapters.Sink) *conn {
-	c := &conn{o: o, sink: sink, info: adapters.Info{Host: o.host(), Topic: o.topic, PartitionKey: o.partitionKey},
+	c := &conn{o: o, sink: sink, info: o.info(),
 		health:  health{reporter: outbox.NewReporter(sink, o.host())},
 		backoff: outbox.NewBackoff(cfg), topo: newTopology(o), max: cfg.MaxMessages, wake: make(chan struct{}, 1), enc: newEncoder(o)}
 	if c.max <= 0 {

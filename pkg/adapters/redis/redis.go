@@ -39,14 +39,30 @@ func (adapter) SplitConnStr(connStr string) (servers, topic string, err error) {
 	return strings.Join(cs.servers, ","), cs.stream, err
 }
 
-// Open checks connection string and configuration, the files that it names included, and starts to connect
-// in the background.
-func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, error) {
+// Keys are those of the group [message-broker].
+func (adapter) Keys() []settings.Key { return keys }
+
+// Check is Open without a connection.
+func (adapter) Check(cfg adapters.Config, log func(adapters.LogEntry)) (adapters.Info, error) {
+	o, err := load(cfg, log)
+	if err != nil {
+		return adapters.Info{}, err
+	}
+	return o.info(), nil
+}
+
+func load(cfg adapters.Config, log func(adapters.LogEntry)) (*options, error) {
 	cs, err := parseConnStr(cfg.ConnStr)
 	if err != nil {
 		return nil, err
 	}
-	o, err := loadOptions(cfg, cs, sink.Log)
+	return loadOptions(cfg, cs, log)
+}
+
+// Open checks connection string and configuration, the files that it names included, and starts to connect
+// in the background.
+func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, error) {
+	o, err := load(cfg, sink.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +80,7 @@ var keys = append([]settings.Key{
 	{Name: "payloadkey", Doc: "field of the payload (default metadata)"},
 	{Name: "consumergroup", Doc: "group for receiving, where the subscription names none (default redis-consumer-group)"},
 	{Name: "consumername", Doc: "name in that group (default redis-consumer)"},
-	{Name: "flush-timeout", Doc: "accepted and without effect: msgbroker's drain-timeout says how long its end may take"},
+	{Name: "flush-timeout", NoEffect: true, Doc: "accepted and without effect: msgbroker's drain-timeout says how long its end may take"},
 	{Name: "sensorid", Doc: "key of messages without one, in layout key-value (default: the environment variable DEEPSTREAM_SENSOR_ID, else unknown-sensor)"},
 
 	{Name: "topic", Doc: "stream, where neither the connection string nor the element names one"},
@@ -122,6 +138,10 @@ type options struct {
 
 // host names the servers towards people.
 func (o *options) host() string { return strings.Join(o.servers, ",") }
+
+func (o *options) info() adapters.Info {
+	return adapters.Info{Host: o.host(), Topic: o.topic, PartitionKey: o.partitionKey}
+}
 
 // loadOptions reads the configuration file, and the environment where DeepStream does.
 func loadOptions(cfg adapters.Config, cs connString, log func(adapters.LogEntry)) (*options, error) {

@@ -32,6 +32,31 @@ type Key struct {
 	Name   string
 	Secret bool   // NAME-file is known too, and says where the secret stands
 	Doc    string // one line for the documentation
+
+	As       string // the key of ours that it is another name of
+	NoEffect bool   // it is accepted and does nothing
+}
+
+// A Describer is an Adapter whose configuration can be looked at without a connection.
+type Describer interface {
+	adapters.Adapter
+	// Keys are those of the group [message-broker], share-connection apart.
+	Keys() []Key
+	// Check is Open up to the point where a connection would be made. The Info is what Conn.Info would say.
+	Check(cfg adapters.Config, log func(adapters.LogEntry)) (adapters.Info, error)
+}
+
+// Names lists what may stand in the group of an adapter with these keys.
+func Names(keys []Key) []string {
+	names := []string{shareKey}
+	for _, k := range keys {
+		names = append(names, k.Name)
+		if k.Secret {
+			names = append(names, k.Name+fileSuffix)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // A Group is the group [message-broker] of a file; an empty one when there is no file.
@@ -75,7 +100,7 @@ func Load(path string, known []Key, strict bool, log func(adapters.LogEntry)) (*
 		}
 		return g, warn(dsconfig.Warning{File: path, Cause: "there is no [" + GroupName + "] group", Remedy: remedy})
 	}
-	names := g.names()
+	names := Names(g.known)
 	for _, e := range g.group.Entries {
 		if slices.Contains(names, e.Key) {
 			continue
@@ -94,19 +119,6 @@ func Load(path string, known []Key, strict bool, log func(adapters.LogEntry)) (*
 		}
 	}
 	return g, nil
-}
-
-// names lists the keys that may stand in the group.
-func (g *Group) names() []string {
-	names := []string{shareKey}
-	for _, k := range g.known {
-		names = append(names, k.Name)
-		if k.Secret {
-			names = append(names, k.Name+fileSuffix)
-		}
-	}
-	slices.Sort(names)
-	return names
 }
 
 func (g *Group) warn(text string) {
