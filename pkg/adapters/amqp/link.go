@@ -16,7 +16,6 @@ import (
 	rabbit "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/safe"
-	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/outbox"
 )
 
