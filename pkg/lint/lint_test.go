@@ -360,3 +360,36 @@ func TestApplications(t *testing.T) {
 		}
 	}
 }
+
+// FuzzFile: no file makes the linter fail, hang or show a line of two.
+func FuzzFile(f *testing.F) {
+	for _, dir := range []string{"good", "bad"} {
+		files, _ := filepath.Glob("testdata/" + dir + "/*")
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(filepath.Ext(file), data)
+		}
+	}
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, ext string, data []byte) {
+		if !slices.Contains([]string{".txt", ".yml", ".csv"}, ext) {
+			ext = ".txt"
+		}
+		path := filepath.Join(dir, "f"+ext)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		lines, _ := check(path, "")
+		if len(lines) < 2 {
+			t.Errorf("nothing was said: %q", lines)
+		}
+		for _, line := range lines {
+			if strings.ContainsAny(line, "\n\x1b\x00") {
+				t.Errorf("%q", line)
+			}
+		}
+	})
+}
