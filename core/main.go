@@ -13,16 +13,28 @@ import "C"
 
 import (
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"unsafe"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
+	"github.com/gst-edgewire/gst-edgewire/pkg/dtls"
 	"github.com/gst-edgewire/gst-edgewire/plugins/all"
 )
 
 func main() {}
 
 var trim sync.Once // the first plugin of a process has loaded us
+
+func init() { dtls.OnTrim = func() { C.ew_trim(1) } }
+
+// smallHeap lets garbage grow to half of what lives, not to all of it: of many DTLS connections that are made
+// at once, the peak would stay. Who sets GOGC has a reason.
+func smallHeap() {
+	if gst.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+}
 
 // edgewire_register registers the elements of the plugin called name into the
 // GstPlugin that is being loaded. It returns NULL, or what went wrong: text
@@ -43,6 +55,9 @@ func edgewire_register(plugin unsafe.Pointer, name *C.char) (problem *C.char) {
 	if !known {
 		return C.CString("the core does not know this plugin: core and plugin files are of different versions")
 	}
-	trim.Do(func() { C.ew_trim() })
+	if C.GoString(name) == "dtls" {
+		smallHeap()
+	}
+	trim.Do(func() { C.ew_trim(0) })
 	return nil
 }

@@ -4,13 +4,18 @@
 
 #include <elf.h>
 #include <link.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* Something in the core's own librdkafka, which is as large, and of no use to most processes. */
+extern int rd_kafka_version(void);
+
+/* give_back gives the pages of the object back that *data lies in. */
 static int give_back(struct dl_phdr_info *info, size_t size, void *data)
 {
-	uintptr_t here = (uintptr_t)data, page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t here = *(uintptr_t *)data, page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	int i, ours = 0;
 
 	(void)size;
@@ -44,4 +49,12 @@ static int give_back(struct dl_phdr_info *info, size_t size, void *data)
 	return 1;
 }
 
-void ew_trim(void) { dl_iterate_phdr(give_back, (void *)(uintptr_t)ew_trim); }
+void ew_trim(int heap)
+{
+	uintptr_t core = (uintptr_t)ew_trim, kafka = (uintptr_t)rd_kafka_version;
+
+	dl_iterate_phdr(give_back, &core);
+	dl_iterate_phdr(give_back, &kafka);
+	if (heap)
+		malloc_trim(0);
+}

@@ -94,4 +94,10 @@ func trimLater() {
 		return
 	}
 	debug.FreeOSMemory()
+	if OnTrim != nil {
+		OnTrim()
+	}
 }
+
+// OnTrim is called after the memory was given back, by a goroutine. It is set before the first connection.
+var OnTrim func()

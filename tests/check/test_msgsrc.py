@@ -73,7 +73,7 @@ class Receiving(unittest.TestCase):
             sink = Sink(p, metas=True)
             p.play()
             self.assertEqual(sorted(sink.wait(2)), ['plain', '{"n":1}'])
-            p.pump(0)
+            p.pump(20, lambda: p.result.element("msgsrc-subscribed"))
             self.assertEqual(p.result.text(), "")
             self.assertEqual([s.get_value("topic") for s in p.result.element("msgsrc-subscribed")], [t])
             p.pump(20, lambda: p.result.element("msgsrc-connected"))
