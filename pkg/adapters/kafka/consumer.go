@@ -7,6 +7,7 @@ package kafka
 import "C"
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -203,7 +204,7 @@ func (c *conn) Ack(messages []adapters.Incoming) {
 			continue
 		}
 		p := t.partition
-		n, found := slices.BinarySearchFunc(p.handed, t.offset, func(h handed, offset int64) int { return int(h.offset - offset) })
+		n, found := slices.BinarySearchFunc(p.handed, t.offset, func(h handed, offset int64) int { return cmp.Compare(h.offset, offset) })
 		if !found || p.handed[n].acked {
 			continue
 		}

@@ -372,10 +372,12 @@ func TestSubscribe(t *testing.T) {
 // not count against the window for ever.
 func TestSubscribeMore(t *testing.T) {
 	s := newServer(t)
+	s.mu.Lock()
 	s.once = true
 	for i := range 50 {
 		s.tokens = append(s.tokens, fmt.Sprintf("token %d", i))
 	}
+	s.mu.Unlock()
 	c, _ := connect(t, compile(t, "libmine.so"), s.connStr(""))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
