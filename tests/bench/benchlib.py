@@ -99,14 +99,14 @@ class Bench:
         return json.loads(run(command, env=self.gst_env()))
 
     @contextlib.contextmanager
-    def kafka(self, properties=""):
-        """A Kafka of the benchmark's own; gives HOST:PORT."""
+    def kafka(self, properties="", *options):
+        """A Kafka of the benchmark's own, in the folder "kafka"; gives HOST:PORT."""
         extra, folder = self.dir / "kafka.properties", self.dir / "kafka"
         extra.write_text(properties)
         script = ROOT / "scripts" / "kafka"
         say("starting Kafka")
         try:
-            yield run([script, "start", folder, "--extra", extra]).split("bootstrap=")[1].split()[0]
+            yield run([script, "start", folder, "--extra", extra, *options]).split("bootstrap=")[1].split()[0]
         finally:
             subprocess.run([script, "stop", folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
 
