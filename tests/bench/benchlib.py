@@ -93,9 +93,9 @@ class Bench:
     def gst_env(self):
         return {**os.environ, "GST_PLUGIN_PATH": str(BUILD / "plugins"), "GST_REGISTRY": str(self.dir / "registry.bin")}
 
-    def play(self, gstbench, description, warm=None):
-        """Plays a pipeline under gstbench and gives what it measured."""
-        command = [gstbench, *(["--warm", warm] if warm else []), description]
+    def play(self, gstbench, description, warm=None, rate=None):
+        """Plays a pipeline under gstbench, at so many buffers a second, and gives what it measured."""
+        command = [gstbench, *(["--warm", warm] if warm else []), *(["--rate", str(rate)] if rate else []), description]
         return json.loads(run(command, env=self.gst_env()))
 
     @contextlib.contextmanager

@@ -2,12 +2,13 @@
 /*
  * Plays a pipeline and measures it.
  *
- *   gstbench [--warm NAME] DESCRIPTION
+ *   gstbench [--warm NAME] [--rate N] DESCRIPTION
  *
  * Prints one line of JSON: {"seconds":S,"cpu_seconds":C,"counters":{…}}. Both run from the first buffer to
  * EOS; loading, negotiation and connecting are done before, while the first buffer is held back. CPU is that of the whole process,
  * every thread of it. With --warm, the element NAME is a msgbroker: one message is published by its action
- * signal and acknowledged before the clocks start, and counters are the integers of its stats property.
+ * signal and acknowledged before the clocks start, and counters are the integers of its stats property. With
+ * --rate, the source gives N buffers a second instead of as many as go.
  * The exit status is 1 for a pipeline that ends in an error; warnings go to stderr.
  *
  * The element roisrc is there as well: a source of video buffers with regions of interest that costs next
@@ -17,6 +18,7 @@
 #include <gst/gst.h>
 #include <gst/video/gstvideometa.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -204,6 +206,23 @@ static GstPadProbeReturn hold(GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK; /* blocked until the probe is removed */
 }
 
+typedef struct {
+  gint64 began;
+  double rate;
+  guint64 count;
+} Pace;
+
+static GstPadProbeReturn pace(GstPad *pad, GstPadProbeInfo *info, gpointer data) {
+  Pace *p = data;
+  gint64 due = p->began + (gint64)(p->count++ * 1e6 / p->rate), now = g_get_monotonic_time();
+
+  (void)pad;
+  (void)info;
+  if (due > now)
+    g_usleep(due - now);
+  return GST_PAD_PROBE_OK;
+}
+
 static GstPad *source_pad(GstElement *pipeline) {
   GstIterator *it = gst_bin_iterate_sources(GST_BIN(pipeline));
   GValue v = G_VALUE_INIT;
@@ -244,13 +263,21 @@ int main(int argc, char **argv) {
   gint64 began, took;
   double cpu;
   const char *name = NULL;
+  Pace paced = {0};
+  int i;
 
   gst_init(&argc, &argv);
   gst_element_register(NULL, "roisrc", GST_RANK_NONE, roi_src_get_type());
-  if (argc == 4 && strcmp(argv[1], "--warm") == 0) {
-    name = argv[2];
-  } else if (argc != 2) {
-    fprintf(stderr, "usage: gstbench [--warm NAME] DESCRIPTION\n");
+  for (i = 1; i + 2 < argc; i += 2) {
+    if (strcmp(argv[i], "--warm") == 0)
+      name = argv[i + 1];
+    else if (strcmp(argv[i], "--rate") == 0)
+      paced.rate = atof(argv[i + 1]);
+    else
+      break;
+  }
+  if (i != argc - 1) {
+    fprintf(stderr, "usage: gstbench [--warm NAME] [--rate N] DESCRIPTION\n");
     return 2;
   }
   pipeline = gst_parse_launch(argv[argc - 1], &error);
@@ -272,7 +299,9 @@ int main(int argc, char **argv) {
     if (!ok)
       fprintf(stderr, "gstbench: the first message is not acknowledged\n");
   }
-  began = g_get_monotonic_time();
+  paced.began = began = g_get_monotonic_time();
+  if (paced.rate > 0)
+    gst_pad_add_probe(gate, GST_PAD_PROBE_TYPE_BUFFER, pace, &paced, NULL);
   cpu = cpu_seconds();
   if (ok)
     gst_pad_remove_probe(gate, probe);
