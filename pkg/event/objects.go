@@ -35,27 +35,38 @@ func (f *Frame) EventsFromObjects() {
 }
 
 // TypeOfLabel returns the object type that a class name stands for, whatever its case; Unknown if none.
-func TypeOfLabel(label string) ObjectType {
-	for _, n := range labelTypes {
-		if len(n.label) == len(label) && strings.EqualFold(n.label, label) {
-			return n.typ
-		}
-	}
-	return Unknown
-}
-
+//
 // Only names that lose nothing stand here: a backpack stays Unknown with its own name instead of
 // becoming a Bag without one.
-var labelTypes = [...]struct {
-	label string
-	typ   ObjectType
-}{
-	{"person", Person}, {"pedestrian", Person}, {"human", Person}, {"people", Person},
-	{"vehicle", Vehicle}, {"car", Vehicle}, {"truck", Vehicle}, {"bus", Vehicle}, {"van", Vehicle},
-	{"motorcycle", Vehicle}, {"motorbike", Vehicle},
-	{"face", Face}, {"bag", Bag}, {"bicycle", Bicycle}, {"bike", Bicycle},
-	{"roadsign", RoadSign}, {"road_sign", RoadSign}, {"road-sign", RoadSign}, {"road sign", RoadSign},
-	{"product", Product},
+func TypeOfLabel(label string) ObjectType {
+	var lower [len("motorcycle")]byte // no name is longer
+	if len(label) > len(lower) {
+		return Unknown
+	}
+	for i := range len(label) {
+		c := label[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		lower[i] = c
+	}
+	switch string(lower[:len(label)]) {
+	case "person", "pedestrian", "human", "people":
+		return Person
+	case "vehicle", "car", "truck", "bus", "van", "motorcycle", "motorbike":
+		return Vehicle
+	case "face":
+		return Face
+	case "bag":
+		return Bag
+	case "bicycle", "bike":
+		return Bicycle
+	case "roadsign", "road_sign", "road-sign", "road sign":
+		return RoadSign
+	case "product":
+		return Product
+	}
+	return Unknown
 }
 
 // fromObject sets the attributes that the classifications of o name. With none of them Kind stays

@@ -90,6 +90,9 @@ type Encoder struct {
 	parts parts
 	info  infoMap
 
+	around     around
+	aroundText []byte // of around; nil at first
+
 	want   []wantedField
 	run    adapters.Headers
 	value  []byte

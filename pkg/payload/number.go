@@ -4,6 +4,7 @@ package payload
 
 import (
 	"math"
+	"math/bits"
 	"strconv"
 	"time"
 )
@@ -15,8 +16,10 @@ func appendDouble(dst []byte, f float64) []byte {
 		if n == 0 && math.Signbit(f) {
 			return append(dst, "-0.0"...)
 		}
-		dst = strconv.AppendInt(dst, n, 10)
-		return append(dst, ".0"...)
+		return append(appendInt(dst, n), ".0"...)
+	}
+	if a := math.Abs(f); float64(float32(f)) == f && a >= 1e-3 && a < 1e5 {
+		return appendShort17(dst, f, a)
 	}
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return append(dst, "null"...)
@@ -31,12 +34,117 @@ func appendDouble(dst []byte, f float64) []byte {
 	return append(dst, ".0"...)
 }
 
+// appendShort17 appends a float32, the usual confidence, that is no whole number and from 0.001 to 100000; a is
+// its absolute value. Such a number is m/2^k with m of 24 bits, so that 17 digits of it are a product and a
+// shift, exactly.
+func appendShort17(dst []byte, f, a float64) []byte {
+	if f < 0 {
+		dst = append(dst, '-')
+	}
+	decimals := 16
+	switch {
+	case a >= 1:
+		for limit := 10.0; a >= limit; limit *= 10 {
+			decimals--
+		}
+	case a >= 0.1:
+		decimals = 17
+	case a >= 0.01:
+		decimals = 18
+	default:
+		decimals = 19
+	}
+	bits32 := math.Float32bits(float32(a))
+	m := uint64(bits32&(1<<23-1) | 1<<23)
+	k := 127 + 23 - uint(bits32>>23) // 7 to 33
+	high, low := bits.Mul64(m, pow10int[decimals])
+	n := high<<(64-k) | low>>k
+	rest, half := low&(1<<k-1), uint64(1)<<(k-1)
+	if rest > half || rest == half && n&1 == 1 { // to the nearest, of two the even one
+		n++
+	}
+	return appendDecimal(dst, n, decimals)
+}
+
+// pow10int are the powers of ten that fit 64 bits.
+var pow10int = func() (t [20]uint64) {
+	t[0] = 1
+	for i := 1; i < len(t); i++ {
+		t[i] = 10 * t[i-1]
+	}
+	return t
+}()
+
+// digitPairs holds the two digits of each number below 100.
+var digitPairs = func() (t [100][2]byte) {
+	for i := range t {
+		t[i] = [2]byte{byte('0' + i/10), byte('0' + i%10)}
+	}
+	return t
+}()
+
+// appendDecimal appends n/10^decimals without the trailing zeros of its fraction.
+func appendDecimal(dst []byte, n uint64, decimals int) []byte {
+	for decimals >= 8 && n%1e8 == 0 {
+		n, decimals = n/1e8, decimals-8
+	}
+	for decimals > 0 && n%10 == 0 {
+		n, decimals = n/10, decimals-1
+	}
+	var digits [24]byte
+	i, fraction := len(digits), decimals > 0
+	for ; decimals >= 2; decimals -= 2 {
+		i -= 2
+		digits[i], digits[i+1] = digitPairs[n%100][0], digitPairs[n%100][1]
+		n /= 100
+	}
+	if decimals == 1 {
+		i--
+		digits[i] = byte('0' + n%10)
+		n /= 10
+	}
+	if fraction {
+		i--
+		digits[i] = '.'
+	}
+	for n >= 10 {
+		i--
+		digits[i] = byte('0' + n%10)
+		n /= 10
+	}
+	i--
+	digits[i] = byte('0' + n)
+	return append(dst, digits[i:]...)
+}
+
+// appendUint appends n in decimal. Most numbers of a message are short.
+func appendUint(dst []byte, n uint64) []byte {
+	switch {
+	case n < 10:
+		return append(dst, byte('0'+n))
+	case n < 100:
+		return append(dst, digitPairs[n][0], digitPairs[n][1])
+	case n < 1000:
+		return append(dst, byte('0'+n/100), digitPairs[n%100][0], digitPairs[n%100][1])
+	case n < 10000:
+		return append(dst, digitPairs[n/100][0], digitPairs[n/100][1], digitPairs[n%100][0], digitPairs[n%100][1])
+	}
+	return strconv.AppendUint(dst, n, 10)
+}
+
+func appendInt(dst []byte, n int64) []byte {
+	if n < 0 {
+		return appendUint(append(dst, '-'), -uint64(n))
+	}
+	return appendUint(dst, uint64(n))
+}
+
 // appendPixel appends f cut towards zero. What does not fit 64 bits becomes the nearest number that does;
 // NaN and infinity become null.
 func appendPixel(dst []byte, f float32) []byte {
 	switch {
 	case f > -0x1p63 && f < 0x1p63:
-		return strconv.AppendInt(dst, int64(f), 10)
+		return appendInt(dst, int64(f))
 	case math.IsNaN(float64(f)) || math.IsInf(float64(f), 0):
 		return append(dst, "null"...)
 	case f > 0:
@@ -62,7 +170,7 @@ func appendG6(dst []byte, f, a float64) []byte {
 		dst = append(dst, '-')
 	}
 	if n := uint64(a); float64(n) == a {
-		return strconv.AppendUint(dst, n, 10)
+		return appendUint(dst, n)
 	}
 	decimals := 5
 	switch {
@@ -79,38 +187,13 @@ func appendG6(dst []byte, f, a float64) []byte {
 	default:
 		decimals = 9
 	}
-	n := uint64(math.RoundToEven(a * pow10[decimals]))
-	for decimals > 0 && n%10 == 0 {
-		n /= 10
-		decimals--
-	}
-	var digits [24]byte
-	i := len(digits)
-	for d := 0; d < decimals; d++ {
-		i--
-		digits[i] = byte('0' + n%10)
-		n /= 10
-	}
-	if decimals > 0 {
-		i--
-		digits[i] = '.'
-	}
-	for {
-		i--
-		digits[i] = byte('0' + n%10)
-		n /= 10
-		if n == 0 {
-			break
-		}
-	}
-	return append(dst, digits[i:]...)
+	return appendDecimal(dst, uint64(math.RoundToEven(a*pow10[decimals])), decimals)
 }
 
 // appendF appends f as C's "%f" would: six decimals.
 func appendF(dst []byte, f float64) []byte {
 	if n := int64(f); float64(n) == f && n > -1e15 && n < 1e15 && (n != 0 || !math.Signbit(f)) {
-		dst = strconv.AppendInt(dst, n, 10)
-		return append(dst, ".000000"...)
+		return append(appendInt(dst, n), ".000000"...)
 	}
 	return appendFloat(dst, f, 'f')
 }
