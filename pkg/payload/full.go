@@ -205,8 +205,7 @@ func (e *Encoder) eventObject(ev *event.Event) {
 	case hit != noMember && hasLate(ev, hit):
 		e.late(ev, hit)
 	default:
-		w.keyText(class.name)
-		e.classObject(ev, class)
+		e.classMember(ev, class)
 		hit = noMember
 	}
 	if hit == noMember && bare(ev) {

@@ -3,44 +3,66 @@
 package payload
 
 import (
+	"cmp"
 	"math"
-	"strconv"
+	"slices"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/event"
 )
 
-// infoMap collects the entries of an object's info map. The order of a map's entries means nothing; they
+// infoMap writes the entries of an object's info map. The order of a map's entries means nothing; they
 // are written by name, so that equal events give equal bytes.
 type infoMap struct {
-	entries [12]infoEntry // the largest: a face with 3D tracking
+	out     []byte
+	scratch []byte
+	// Attributes come in order, but the entries of 3D tracking stand among them: then all are sorted.
+	sort    bool
+	entries [12]infoEntry // the most: a face with 3D tracking
 	n       int
-	scratch []byte // numbers as text
 }
 
 type infoEntry struct {
 	key      string
-	value    string
-	from, to int // in scratch, when to > 0
+	from, to int // in out
 }
 
-func (m *infoMap) reset() { m.n, m.scratch = 0, m.scratch[:0] }
+func (m *infoMap) add(key string, value []byte) { addEntry(m, key, value) }
 
-func (m *infoMap) add(e infoEntry) {
-	i := m.n
-	for ; i > 0 && m.entries[i-1].key > e.key; i-- {
-		m.entries[i] = m.entries[i-1]
+func (m *infoMap) text(key string, s event.String) {
+	if !utf8.ValidString(s.Value) {
+		m.scratch = appendValid(m.scratch[:0], s.Value)
+		m.add(key, m.scratch)
+		return
 	}
-	m.entries[i] = e
-	m.n++
+	addEntry(m, key, s.Value)
 }
 
-func (m *infoMap) text(key string, s event.String) { m.add(infoEntry{key: key, value: s.Value}) }
+func addEntry[T string | []byte](m *infoMap, key string, value T) {
+	b, start := begin(m.out, objectInfo)
+	b = append(b, tag(1, protowire.BytesType), byte(len(key))) // ours, and short
+	b = append(b, key...)
+	b, valueStart := begin(b, 2)
+	b = end(append(b, value...), valueStart)
+	b = end(b, start)
+	if m.sort {
+		m.entries[m.n] = infoEntry{key, len(m.out), len(b)}
+		m.n++
+	}
+	m.out = b
+}
 
-// written adds what was appended to scratch since from.
-func (m *infoMap) written(key string, from int) {
-	m.add(infoEntry{key: key, from: from, to: len(m.scratch)})
+// inOrder sorts the entries, which stand in out from start on.
+func (m *infoMap) inOrder(start int) {
+	entries := m.entries[:m.n]
+	slices.SortFunc(entries, func(a, b infoEntry) int { return cmp.Compare(a.key, b.key) })
+	m.scratch = m.scratch[:0]
+	for _, e := range entries {
+		m.scratch = append(m.scratch, m.out[e.from:e.to]...)
+	}
+	copy(m.out[start:], m.scratch)
 }
 
 // unseen is the info map of an event without attributes and tracking: the entry visibility, 0.
@@ -55,37 +77,23 @@ func (e *Encoder) appendInfo(b []byte, ev *event.Event) []byte {
 
 func (e *Encoder) appendMap(b []byte, ev *event.Event) []byte {
 	m := &e.info
-	m.reset()
+	m.out, m.n, m.sort = b, 0, ev.Has3D
+	start := len(b)
 	if kind := classOf(ev).kind; kind == ev.Ext.Kind {
 		m.attributes(kind, &ev.Ext)
 	}
-	from := len(m.scratch)
-	m.scratch = appendF(m.scratch, float64(ev.Visibility))
-	m.written("visibility", from)
+	m.scratch = appendF(m.scratch[:0], float64(ev.Visibility))
+	m.add("visibility", m.scratch)
 	if ev.Has3D {
-		from = len(m.scratch)
-		m.scratch = appendPair(m.scratch, ev.Tracking3D.ImageFeet)
-		m.written("footLocation2D", from)
-		from = len(m.scratch)
-		m.scratch = appendPair(m.scratch, ev.Tracking3D.WorldFeet)
-		m.written("footLocation3D", from)
-		from = len(m.scratch)
-		m.scratch = appendHull(m.scratch, ev.Tracking3D.Hull)
-		m.written("convexHull", from)
+		m.scratch = appendPair(m.scratch[:0], ev.Tracking3D.ImageFeet)
+		m.add("footLocation2D", m.scratch)
+		m.scratch = appendPair(m.scratch[:0], ev.Tracking3D.WorldFeet)
+		m.add("footLocation3D", m.scratch)
+		m.scratch = appendHull(m.scratch[:0], ev.Tracking3D.Hull)
+		m.add("convexHull", m.scratch)
+		m.inOrder(start)
 	}
-	for i := range m.n {
-		entry := &m.entries[i]
-		b = append(b, tag(objectInfo, protowire.BytesType))
-		start := len(b)
-		b = appendBytes(b, 1, entry.key)
-		if entry.to > 0 {
-			b = appendBytes(b, 2, m.scratch[entry.from:entry.to])
-		} else {
-			b = appendTextAlways(b, 2, entry.value)
-		}
-		b = insertSize(b, start)
-	}
-	return b
+	return m.out
 }
 
 func (m *infoMap) attributes(kind event.ExtKind, x *event.Ext) {
@@ -120,7 +128,6 @@ func (m *infoMap) attributes(kind event.ExtKind, x *event.Ext) {
 }
 
 func (m *infoMap) age(x *event.Ext) {
-	from := len(m.scratch)
-	m.scratch = strconv.AppendUint(m.scratch, uint64(x.Age), 10)
-	m.written("age", from)
+	m.scratch = appendUint(m.scratch[:0], uint64(x.Age))
+	m.add("age", m.scratch)
 }

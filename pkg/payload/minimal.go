@@ -83,20 +83,15 @@ func (w *writer) bar() { w.buf = append(w.buf, '|') }
 
 // field appends a bar and a text.
 func (w *writer) field(s string) {
-	w.bar()
-	w.buf = appendEscaped(w.buf, s)
+	w.buf = appendEscaped(append(w.buf, '|'), s)
 }
 
 func (w *writer) minimalBox(id uint64, left, top, right, bottom float32) {
-	w.buf = strconv.AppendUint(w.buf, id, 10)
-	w.bar()
-	w.buf = appendG(w.buf, float64(left))
-	w.bar()
-	w.buf = appendG(w.buf, float64(top))
-	w.bar()
-	w.buf = appendG(w.buf, float64(right))
-	w.bar()
-	w.buf = appendG(w.buf, float64(bottom))
+	b := append(appendUint(w.buf, id), '|')
+	b = append(appendG(b, float64(left)), '|')
+	b = append(appendG(b, float64(top)), '|')
+	b = append(appendG(b, float64(right)), '|')
+	w.buf = appendG(b, float64(bottom))
 }
 
 // minimalObject writes id|left|top|right|bottom|label and, if there are classifications,

@@ -3,6 +3,7 @@
 package payload
 
 import (
+	"encoding/binary"
 	"math"
 	"math/bits"
 	"strconv"
@@ -56,14 +57,44 @@ func appendShort17(dst []byte, f, a float64) []byte {
 	}
 	bits32 := math.Float32bits(float32(a))
 	m := uint64(bits32&(1<<23-1) | 1<<23)
-	k := 127 + 23 - uint(bits32>>23) // 7 to 33
+	k := 127 + 23 - bits32>>23 // 7 to 33
 	high, low := bits.Mul64(m, pow10int[decimals])
 	n := high<<(64-k) | low>>k
 	rest, half := low&(1<<k-1), uint64(1)<<(k-1)
 	if rest > half || rest == half && n&1 == 1 { // to the nearest, of two the even one
 		n++
 	}
-	return appendDecimal(dst, n, decimals)
+	if a >= 1 {
+		whole := uint64(a)
+		dst = append(appendUint(dst, whole), '.')
+		n -= whole * pow10int[decimals]
+		dst = appendDigits(dst, n/1e8, decimals-8)
+	} else {
+		dst = append(dst, "0.00"[:2+decimals-17]...)
+		dst = append(dst, byte('0'+n/1e16))
+		dst = appendDigits(dst, n/1e8%1e8, 8)
+	}
+	dst = appendDigits(dst, n%1e8, 8)
+	for dst[len(dst)-1] == '0' { // never all of them
+		dst = dst[:len(dst)-1]
+	}
+	return dst
+}
+
+// appendDigits appends the last count digits of n, which is below 10^8.
+func appendDigits(dst []byte, n uint64, count int) []byte {
+	var text [8]byte
+	binary.LittleEndian.PutUint64(text[:], digits8(n)>>(8*(8-count)&63))
+	return append(dst, text[:]...)[:len(dst)+count]
+}
+
+// digits8 gives the eight digits of n, which is below 10^8, as the bytes of a number, the first in the lowest.
+func digits8(n uint64) uint64 {
+	v := n/1e4 | n%1e4<<32              // four digits in each half
+	h := v * 10486 >> 20 & 0x7f0000007f // their hundreds
+	v = h | (v-100*h)<<16               // two in each quarter
+	t := v * 103 >> 10 & 0x000f000f000f000f
+	return (t | (v-10*t)<<8) + 0x3030303030303030
 }
 
 // pow10int are the powers of ten that fit 64 bits.
@@ -82,40 +113,6 @@ var digitPairs = func() (t [100][2]byte) {
 	}
 	return t
 }()
-
-// appendDecimal appends n/10^decimals without the trailing zeros of its fraction.
-func appendDecimal(dst []byte, n uint64, decimals int) []byte {
-	for decimals >= 8 && n%1e8 == 0 {
-		n, decimals = n/1e8, decimals-8
-	}
-	for decimals > 0 && n%10 == 0 {
-		n, decimals = n/10, decimals-1
-	}
-	var digits [24]byte
-	i, fraction := len(digits), decimals > 0
-	for ; decimals >= 2; decimals -= 2 {
-		i -= 2
-		digits[i], digits[i+1] = digitPairs[n%100][0], digitPairs[n%100][1]
-		n /= 100
-	}
-	if decimals == 1 {
-		i--
-		digits[i] = byte('0' + n%10)
-		n /= 10
-	}
-	if fraction {
-		i--
-		digits[i] = '.'
-	}
-	for n >= 10 {
-		i--
-		digits[i] = byte('0' + n%10)
-		n /= 10
-	}
-	i--
-	digits[i] = byte('0' + n)
-	return append(dst, digits[i:]...)
-}
 
 // appendUint appends n in decimal. Most numbers of a message are short.
 func appendUint(dst []byte, n uint64) []byte {
@@ -153,13 +150,13 @@ func appendPixel(dst []byte, f float32) []byte {
 	return strconv.AppendInt(dst, math.MinInt64, 10)
 }
 
-var pow10 = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
+var pow10 = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8}
 
 // appendG appends f as C's "%g" would: six significant digits, no trailing zeros.
 func appendG(dst []byte, f float64) []byte {
-	// A float32 times a power of ten up to 10^9 is exact in a float64 (24 + 21 bits), so rounding it to a
+	// A float32 times a power of ten up to 10^8 is exact in a float64 (24 + 19 bits), so rounding it to a
 	// whole number of six digits is what printf does. Most numbers of a message are such.
-	if a := math.Abs(f); float64(float32(f)) == f && a >= 1e-4 && a < 999999 {
+	if a := math.Abs(f); float64(float32(f)) == f && a >= 1e-3 && a < 999999 {
 		return appendG6(dst, f, a)
 	}
 	return appendFloat(dst, f, 'g')
@@ -169,25 +166,37 @@ func appendG6(dst []byte, f, a float64) []byte {
 	if f < 0 {
 		dst = append(dst, '-')
 	}
-	if n := uint64(a); float64(n) == a {
-		return appendUint(dst, n)
+	whole := uint64(a)
+	if float64(whole) == a {
+		return appendUint(dst, whole)
 	}
 	decimals := 5
 	switch {
 	case a >= 1:
-		for limit := 10.0; a >= limit; limit *= 10 {
+		for limit := uint64(10); whole >= limit; limit *= 10 {
 			decimals--
 		}
 	case a >= 0.1:
 		decimals = 6
 	case a >= 0.01:
 		decimals = 7
-	case a >= 0.001:
-		decimals = 8
 	default:
-		decimals = 9
+		decimals = 8
 	}
-	return appendDecimal(dst, uint64(math.RoundToEven(a*pow10[decimals])), decimals)
+	fraction := uint64(math.RoundToEven(a*pow10[decimals])) - whole*pow10int[decimals]
+	if fraction == pow10int[decimals] {
+		whole, fraction = whole+1, 0
+	}
+	dst = appendUint(dst, whole)
+	if fraction == 0 {
+		return dst
+	}
+	digits := digits8(fraction)
+	zeros := bits.LeadingZeros64(digits^0x3030303030303030) / 8 // at the end
+	var text [9]byte
+	text[0] = '.'
+	binary.LittleEndian.PutUint64(text[1:], digits>>(8*(8-decimals)&63))
+	return append(dst, text[:]...)[:len(dst)+1+decimals-zeros]
 }
 
 // appendF appends f as C's "%f" would: six decimals.

@@ -12,6 +12,8 @@ type parts struct {
 	id           string                     // from the object's brace to its id
 	still        string                     // from there: speed, direction and orientation
 	noAttributes [event.ExtOther + 1]string // the class's default attributes
+	classes      [event.ExtOther + 1]string // up to the confidence behind those; "" where not all have one
+	classEnd     string                     // the class's brace
 	corners      [4]string                  // before each number of the box
 	bboxEnd      string                     // the box's brace
 	noMore       string                     // the same, and what an event's object has by itself: location, coordinate and pose
@@ -58,6 +60,16 @@ func renderParts(indent int) (p parts) {
 	for _, kind := range []event.ExtKind{event.ExtVehicle, event.ExtPerson, event.ExtFace, event.ExtProduct} {
 		p.noAttributes[kind] = render(3, false, func(w *writer) { w.attributes(kind, &noAttributes) })
 	}
+	for kind, name := range map[event.ExtKind]string{event.ExtVehicle: "vehicle", event.ExtPerson: "person", event.ExtFace: "face"} {
+		p.classes[kind] = render(2, true, func(w *writer) {
+			w.key(name)
+			w.openObject()
+			w.raw(p.noAttributes[kind])
+			w.comma = true
+			w.key("confidence")
+		})
+	}
+	p.classEnd = render(3, true, func(w *writer) { w.closeObject() })
 	p.corners[0] = render(2, true, func(w *writer) {
 		w.key(memberNames[memberBbox])
 		w.openObject()

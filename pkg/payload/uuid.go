@@ -20,22 +20,22 @@ func newUUIDs() *uuids {
 	return &uuids{mathrand.NewChaCha8(key)}
 }
 
-func (u *uuids) next() (id [16]byte) {
-	binary.NativeEndian.PutUint64(id[:8], u.source.Uint64())
-	binary.NativeEndian.PutUint64(id[8:], u.source.Uint64())
-	id[6] = id[6]&0x0f | 0x40
-	id[8] = id[8]&0x3f | 0x80
-	return id
+// A uuid is the two halves of an id, as big-endian numbers.
+type uuid struct{ high, low uint64 }
+
+func (u *uuids) next() uuid {
+	high, low := u.source.Uint64(), u.source.Uint64()
+	return uuid{high&^0xf000 | 0x4000, low&^(3<<62) | 2<<62}
 }
 
 // uuidSize is the length of an id as text.
 const uuidSize = 36
 
 // appendUUID appends the usual form, in lower case.
-func appendUUID(dst []byte, id [16]byte) []byte {
+func appendUUID(dst []byte, id uuid) []byte {
 	text := [uuidSize]byte{8: '-', 13: '-', 18: '-', 23: '-'}
-	a, b := hex8(binary.BigEndian.Uint32(id[0:])), hex8(binary.BigEndian.Uint32(id[4:]))
-	c, d := hex8(binary.BigEndian.Uint32(id[8:])), hex8(binary.BigEndian.Uint32(id[12:]))
+	a, b := hex8(uint32(id.high>>32)), hex8(uint32(id.high))
+	c, d := hex8(uint32(id.low>>32)), hex8(uint32(id.low))
 	binary.BigEndian.PutUint64(text[0:], a)
 	binary.BigEndian.PutUint32(text[9:], uint32(b>>32))
 	binary.BigEndian.PutUint32(text[14:], uint32(b))
