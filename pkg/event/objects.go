@@ -39,18 +39,7 @@ func (f *Frame) EventsFromObjects() {
 // Only names that lose nothing stand here: a backpack stays Unknown with its own name instead of
 // becoming a Bag without one.
 func TypeOfLabel(label string) ObjectType {
-	var lower [len("motorcycle")]byte // no name is longer
-	if len(label) > len(lower) {
-		return Unknown
-	}
-	for i := range len(label) {
-		c := label[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		lower[i] = c
-	}
-	switch string(lower[:len(label)]) {
+	switch label {
 	case "person", "pedestrian", "human", "people":
 		return Person
 	case "vehicle", "car", "truck", "bus", "van", "motorcycle", "motorbike":
@@ -65,6 +54,21 @@ func TypeOfLabel(label string) ObjectType {
 		return RoadSign
 	case "product":
 		return Product
+	}
+	if len(label) > len("motorcycle") { // the longest
+		return Unknown
+	}
+	for i := range len(label) {
+		if 'A' <= label[i] && label[i] <= 'Z' {
+			var lower [len("motorcycle")]byte
+			for i := range len(label) {
+				lower[i] = label[i]
+				if 'A' <= label[i] && label[i] <= 'Z' {
+					lower[i] += 'a' - 'A'
+				}
+			}
+			return TypeOfLabel(string(lower[:len(label)])) // ends here: it has no capitals
+		}
 	}
 	return Unknown
 }

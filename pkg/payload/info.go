@@ -29,29 +29,75 @@ type infoEntry struct {
 	from, to int // in out
 }
 
-func (m *infoMap) add(key string, value []byte) { addEntry(m, key, value) }
+// An infoKey is the name of an entry, and the entry without a value, which most attributes have.
+type infoKey struct{ name, empty string }
 
-func (m *infoMap) text(key string, s event.String) {
-	if !utf8.ValidString(s.Value) {
-		m.scratch = appendValid(m.scratch[:0], s.Value)
-		m.add(key, m.scratch)
-		return
-	}
-	addEntry(m, key, s.Value)
+func newInfoKey(name string) infoKey {
+	return infoKey{name, string(appendEntry[string](nil, name, ""))}
 }
 
-func addEntry[T string | []byte](m *infoMap, key string, value T) {
-	b, start := begin(m.out, objectInfo)
+var (
+	keyAge            = newInfoKey("age")
+	keyApparel        = newInfoKey("apparel")
+	keyBrand          = newInfoKey("brand")
+	keyCap            = newInfoKey("cap")
+	keyColor          = newInfoKey("color")
+	keyEyeColor       = newInfoKey("eyecolor")
+	keyFacialHair     = newInfoKey("facialhair")
+	keyGender         = newInfoKey("gender")
+	keyGlasses        = newInfoKey("glasses")
+	keyHair           = newInfoKey("hair")
+	keyLicense        = newInfoKey("license")
+	keyLicenseState   = newInfoKey("licenseState")
+	keyMake           = newInfoKey("make")
+	keyModel          = newInfoKey("model")
+	keyName           = newInfoKey("name")
+	keyShape          = newInfoKey("shape")
+	keyType           = newInfoKey("type")
+	keyVisibility     = newInfoKey("visibility")
+	keyFootLocation2D = newInfoKey("footLocation2D")
+	keyFootLocation3D = newInfoKey("footLocation3D")
+	keyConvexHull     = newInfoKey("convexHull")
+)
+
+// invisible is the entry for a visibility of 0.
+var invisible = string(appendEntry(nil, keyVisibility.name, "0.000000"))
+
+func (m *infoMap) text(key *infoKey, s event.String) {
+	from := len(m.out)
+	switch {
+	case s.Value == "":
+		m.out = append(m.out, key.empty...)
+	case utf8.ValidString(s.Value):
+		m.out = appendEntry(m.out, key.name, s.Value)
+	default:
+		m.scratch = appendValid(m.scratch[:0], s.Value)
+		m.out = appendEntry(m.out, key.name, m.scratch)
+	}
+	m.note(key, from)
+}
+
+// number adds what is in scratch.
+func (m *infoMap) number(key *infoKey) {
+	from := len(m.out)
+	m.out = appendEntry(m.out, key.name, m.scratch)
+	m.note(key, from)
+}
+
+func (m *infoMap) note(key *infoKey, from int) {
+	if m.sort {
+		m.entries[m.n] = infoEntry{key.name, from, len(m.out)}
+		m.n++
+	}
+}
+
+func appendEntry[T string | []byte](b []byte, key string, value T) []byte {
+	b, start := begin(b, objectInfo)
 	b = append(b, tag(1, protowire.BytesType), byte(len(key))) // ours, and short
 	b = append(b, key...)
 	b, valueStart := begin(b, 2)
 	b = end(append(b, value...), valueStart)
-	b = end(b, start)
-	if m.sort {
-		m.entries[m.n] = infoEntry{key, len(m.out), len(b)}
-		m.n++
-	}
-	m.out = b
+	return end(b, start)
 }
 
 // inOrder sorts the entries, which stand in out from start on.
@@ -65,12 +111,9 @@ func (m *infoMap) inOrder(start int) {
 	copy(m.out[start:], m.scratch)
 }
 
-// unseen is the info map of an event without attributes and tracking: the entry visibility, 0.
-var unseen = string(new(Encoder).appendMap(nil, &event.Event{}))
-
 func (e *Encoder) appendInfo(b []byte, ev *event.Event) []byte {
 	if ev.Ext.Kind == event.ExtNone && !ev.Has3D && math.Float32bits(ev.Visibility) == 0 {
-		return append(b, unseen...)
+		return append(b, invisible...)
 	}
 	return e.appendMap(b, ev)
 }
@@ -82,15 +125,20 @@ func (e *Encoder) appendMap(b []byte, ev *event.Event) []byte {
 	if kind := classOf(ev).kind; kind == ev.Ext.Kind {
 		m.attributes(kind, &ev.Ext)
 	}
-	m.scratch = appendF(m.scratch[:0], float64(ev.Visibility))
-	m.add("visibility", m.scratch)
+	if from := len(m.out); math.Float32bits(ev.Visibility) == 0 {
+		m.out = append(m.out, invisible...)
+		m.note(&keyVisibility, from)
+	} else {
+		m.scratch = appendF(m.scratch[:0], float64(ev.Visibility))
+		m.number(&keyVisibility)
+	}
 	if ev.Has3D {
 		m.scratch = appendPair(m.scratch[:0], ev.Tracking3D.ImageFeet)
-		m.add("footLocation2D", m.scratch)
+		m.number(&keyFootLocation2D)
 		m.scratch = appendPair(m.scratch[:0], ev.Tracking3D.WorldFeet)
-		m.add("footLocation3D", m.scratch)
+		m.number(&keyFootLocation3D)
 		m.scratch = appendHull(m.scratch[:0], ev.Tracking3D.Hull)
-		m.add("convexHull", m.scratch)
+		m.number(&keyConvexHull)
 		m.inOrder(start)
 	}
 	return m.out
@@ -99,35 +147,35 @@ func (e *Encoder) appendMap(b []byte, ev *event.Event) []byte {
 func (m *infoMap) attributes(kind event.ExtKind, x *event.Ext) {
 	switch kind {
 	case event.ExtVehicle:
-		m.text("color", x.Color)
-		m.text("license", x.License)
-		m.text("licenseState", x.Region)
-		m.text("make", x.Make)
-		m.text("model", x.Model)
-		m.text("type", x.VehicleType)
+		m.text(&keyColor, x.Color)
+		m.text(&keyLicense, x.License)
+		m.text(&keyLicenseState, x.Region)
+		m.text(&keyMake, x.Make)
+		m.text(&keyModel, x.Model)
+		m.text(&keyType, x.VehicleType)
 	case event.ExtPerson:
 		m.age(x)
-		m.text("apparel", x.Apparel)
-		m.text("cap", x.Cap)
-		m.text("gender", x.Gender)
-		m.text("hair", x.Hair)
+		m.text(&keyApparel, x.Apparel)
+		m.text(&keyCap, x.Cap)
+		m.text(&keyGender, x.Gender)
+		m.text(&keyHair, x.Hair)
 	case event.ExtFace:
 		m.age(x)
-		m.text("cap", x.Cap)
-		m.text("eyecolor", x.EyeColor)
-		m.text("facialhair", x.FacialHair)
-		m.text("gender", x.Gender)
-		m.text("glasses", x.Glasses)
-		m.text("hair", x.Hair)
-		m.text("name", x.Name)
+		m.text(&keyCap, x.Cap)
+		m.text(&keyEyeColor, x.EyeColor)
+		m.text(&keyFacialHair, x.FacialHair)
+		m.text(&keyGender, x.Gender)
+		m.text(&keyGlasses, x.Glasses)
+		m.text(&keyHair, x.Hair)
+		m.text(&keyName, x.Name)
 	case event.ExtProduct:
-		m.text("brand", x.Brand)
-		m.text("shape", x.Shape)
-		m.text("type", x.ProductType)
+		m.text(&keyBrand, x.Brand)
+		m.text(&keyShape, x.Shape)
+		m.text(&keyType, x.ProductType)
 	}
 }
 
 func (m *infoMap) age(x *event.Ext) {
 	m.scratch = appendUint(m.scratch[:0], uint64(x.Age))
-	m.add("age", m.scratch)
+	m.number(&keyAge)
 }

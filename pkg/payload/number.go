@@ -162,6 +162,14 @@ func appendG(dst []byte, f float64) []byte {
 	return appendFloat(dst, f, 'g')
 }
 
+// appendG32 is appendG for the numbers of a box, which are often whole.
+func appendG32(dst []byte, f float32) []byte {
+	if n := int32(f); n > 0 && n < 999999 && float32(n) == f {
+		return appendUint(dst, uint64(n))
+	}
+	return appendG(dst, float64(f))
+}
+
 func appendG6(dst []byte, f, a float64) []byte {
 	if f < 0 {
 		dst = append(dst, '-')

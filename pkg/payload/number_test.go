@@ -41,6 +41,9 @@ func TestAppendGAgrees(t *testing.T) {
 		if got, want := string(appendG(nil, f)), string(appendFloat(nil, f, 'g')); got != want {
 			t.Fatalf("%.17g: %s, want %s", f, got, want)
 		}
+		if got, want := string(appendG32(nil, float32(f))), string(appendFloat(nil, float64(float32(f)), 'g')); got != want {
+			t.Fatalf("%.17g: %s, want %s", float32(f), got, want)
+		}
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300_000 {

@@ -81,7 +81,13 @@ func (e *Encoder) encodeProto(f *event.Frame, emit func(Payload)) error {
 			count++
 			left, top, right, bottom := corners(ev.Box, 1, 1)
 			b, start = begin(b, frameObjects)
-			b = appendDetection(b, ev.TrackingID, left, top, right, bottom, typeName(ev), float32(ev.Confidence))
+			b = appendBox(b, ev.TrackingID, left, top, right, bottom)
+			if ev.ObjectType == event.Unknown {
+				b = appendText(b, objectType, typeName(ev))
+			} else {
+				b = appendBytes(b, objectType, typeName(ev))
+			}
+			b = appendNumber(b, objectConfidence, float32(ev.Confidence))
 			b = e.appendInfo(b, ev)
 			b = appendEmbedding(b, ev.Embedding)
 			b = appendPose(b, &ev.Pose)
@@ -94,7 +100,9 @@ func (e *Encoder) encodeProto(f *event.Frame, emit func(Payload)) error {
 			o := &f.Objects[i]
 			left, top, right, bottom := corners(o.Box, sx, sy)
 			b, start = begin(b, frameObjects)
-			b = appendDetection(b, o.ID, left, top, right, bottom, o.Label, o.Score())
+			b = appendBox(b, o.ID, left, top, right, bottom)
+			b = appendText(b, objectType, o.Label)
+			b = appendNumber(b, objectConfidence, o.Score())
 			b = end(b, start)
 		}
 	}
@@ -185,7 +193,7 @@ func appendNumber(b []byte, field protowire.Number, f float32) []byte {
 	return protowire.AppendFixed32(b, bits)
 }
 
-func appendDetection(b []byte, id uint64, left, top, right, bottom float32, label string, confidence float32) []byte {
+func appendBox(b []byte, id uint64, left, top, right, bottom float32) []byte {
 	b, start := begin(b, objectID)
 	b = end(appendUint(b, id), start)
 
@@ -194,10 +202,7 @@ func appendDetection(b []byte, id uint64, left, top, right, bottom float32, labe
 	b = appendNumber(b, 2, top)
 	b = appendNumber(b, 3, right)
 	b = appendNumber(b, 4, bottom)
-	b = end(b, start)
-
-	b = appendText(b, objectType, label)
-	return appendNumber(b, objectConfidence, confidence)
+	return end(b, start)
 }
 
 func appendEmbedding(b []byte, vector []float32) []byte {
