@@ -35,27 +35,42 @@ func (f *Frame) EventsFromObjects() {
 }
 
 // TypeOfLabel returns the object type that a class name stands for, whatever its case; Unknown if none.
+//
+// Only names that lose nothing stand here: a backpack stays Unknown with its own name instead of
+// becoming a Bag without one.
 func TypeOfLabel(label string) ObjectType {
-	for _, n := range labelTypes {
-		if len(n.label) == len(label) && strings.EqualFold(n.label, label) {
-			return n.typ
+	switch label {
+	case "person", "pedestrian", "human", "people":
+		return Person
+	case "vehicle", "car", "truck", "bus", "van", "motorcycle", "motorbike":
+		return Vehicle
+	case "face":
+		return Face
+	case "bag":
+		return Bag
+	case "bicycle", "bike":
+		return Bicycle
+	case "roadsign", "road_sign", "road-sign", "road sign":
+		return RoadSign
+	case "product":
+		return Product
+	}
+	if len(label) > len("motorcycle") { // the longest
+		return Unknown
+	}
+	for i := range len(label) {
+		if 'A' <= label[i] && label[i] <= 'Z' {
+			var lower [len("motorcycle")]byte
+			for i := range len(label) {
+				lower[i] = label[i]
+				if 'A' <= label[i] && label[i] <= 'Z' {
+					lower[i] += 'a' - 'A'
+				}
+			}
+			return TypeOfLabel(string(lower[:len(label)])) // ends here: it has no capitals
 		}
 	}
 	return Unknown
-}
-
-// Only names that lose nothing stand here: a backpack stays Unknown with its own name instead of
-// becoming a Bag without one.
-var labelTypes = [...]struct {
-	label string
-	typ   ObjectType
-}{
-	{"person", Person}, {"pedestrian", Person}, {"human", Person}, {"people", Person},
-	{"vehicle", Vehicle}, {"car", Vehicle}, {"truck", Vehicle}, {"bus", Vehicle}, {"van", Vehicle},
-	{"motorcycle", Vehicle}, {"motorbike", Vehicle},
-	{"face", Face}, {"bag", Bag}, {"bicycle", Bicycle}, {"bike", Bicycle},
-	{"roadsign", RoadSign}, {"road_sign", RoadSign}, {"road-sign", RoadSign}, {"road sign", RoadSign},
-	{"product", Product},
 }
 
 // fromObject sets the attributes that the classifications of o name. With none of them Kind stays

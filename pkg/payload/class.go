@@ -43,6 +43,27 @@ func classOf(ev *event.Event) class {
 	return class{}
 }
 
+// classMember writes the class and its object.
+func (e *Encoder) classMember(ev *event.Event, c class) {
+	w := &e.w
+	if text := e.parts.classes[c.kind]; text != "" && ev.Ext.Kind == event.ExtNone {
+		confidence := ev.Confidence
+		if !ev.HasConfidence {
+			confidence = 1
+		}
+		w.buf = appendDouble(append(w.buf, text...), confidence)
+		w.raw(e.parts.classEnd)
+		w.comma = true
+		return
+	}
+	if c.fromOutside {
+		w.keyText(c.name)
+	} else {
+		w.key(c.name)
+	}
+	e.classObject(ev, c)
+}
+
 // classObject writes the attributes of an event's object. Without attributes they have default values; if
 // they were announced but are missing, or belong to another class, the object is empty.
 func (e *Encoder) classObject(ev *event.Event, c class) {

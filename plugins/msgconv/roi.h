@@ -25,12 +25,14 @@ enum { EW_PARAM_OTHER, EW_PARAM_DETECTION, EW_PARAM_TRACKING };
 
 // One of a region's parameter structures.
 typedef struct {
-  EwText name, label, attribute;
+  EwText name, label, attribute; // name: of a structure of the kind EW_PARAM_OTHER
   gdouble confidence;
   gint64 id, class_id;
   gint kind;
   gboolean has_confidence, has_id, has_class_id;
 } EwRoiParam;
+
+#define EW_N_TEXTS 64
 
 // What a collect call found. It is C memory that is reused: were it Go's, cgo
 // would look through all of it for Go pointers at every call.
@@ -41,6 +43,10 @@ typedef struct {
   gint64 unix_ns; // of the buffer's reference timestamp, 0 if it has none
   gpointer nvds; // DeepStream's batch; the rest is empty then
   EwNvdsCache cache;
+  struct {
+    GQuark quark;
+    EwText text;
+  } texts[EW_N_TEXTS]; // of quarks that were met: finding one's length takes long
 } EwRoiList;
 
 gboolean ew_roi_none(GstBuffer *buffer);
