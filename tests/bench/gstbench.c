@@ -4,9 +4,9 @@
  *
  *   gstbench [--warm NAME] DESCRIPTION
  *
- * Prints one line of JSON: {"seconds":S,"cpu_seconds":C,"counters":{…}}. Both run from the first buffer to
+ * Prints one line of JSON: {"seconds":S,"cpu_seconds":C,"disk_bytes":D,"counters":{…}}. They run from the first buffer to
  * EOS; loading, negotiation and connecting are done before, while the first buffer is held back. CPU is that of the whole process,
- * every thread of it. With --warm, the element NAME is a msgbroker: one message is published by its action
+ * every thread of it; disk_bytes is what the process has written to files on a disk. With --warm, the element NAME is a msgbroker: one message is published by its action
  * signal and acknowledged before the clocks start, and counters are the integers of its stats property.
  * The exit status is 1 for a pipeline that ends in an error; warnings go to stderr.
  *
@@ -138,6 +138,17 @@ static double cpu_seconds(void) {
   return u.ru_utime.tv_sec + u.ru_stime.tv_sec + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
+/* What the kernel counts when pages of files become dirty; 0 where it does not. */
+static guint64 disk_bytes(void) {
+  gchar *text = NULL, *at;
+  guint64 bytes = 0;
+
+  if (g_file_get_contents("/proc/self/io", &text, NULL, NULL) && (at = strstr(text, "\nwrite_bytes: ")) != NULL)
+    bytes = g_ascii_strtoull(at + strlen("\nwrite_bytes: "), NULL, 10);
+  g_free(text);
+  return bytes;
+}
+
 /* Shows what went wrong; FALSE ends the run. */
 static gboolean look_at(GstMessage *m) {
   GError *error = NULL;
@@ -243,6 +254,7 @@ int main(int argc, char **argv) {
   gboolean ok, first = TRUE;
   gint64 began, took;
   double cpu;
+  guint64 disk;
   const char *name = NULL;
 
   gst_init(&argc, &argv);
@@ -274,6 +286,7 @@ int main(int argc, char **argv) {
   }
   began = g_get_monotonic_time();
   cpu = cpu_seconds();
+  disk = disk_bytes();
   if (ok)
     gst_pad_remove_probe(gate, probe);
   else
@@ -281,8 +294,9 @@ int main(int argc, char **argv) {
   ok = wait_eos(bus) && ok;
   took = g_get_monotonic_time() - began;
   cpu = cpu_seconds() - cpu;
+  disk = disk_bytes() - disk;
   if (ok) {
-    printf("{\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"counters\":{", took / 1e6, cpu);
+    printf("{\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"disk_bytes\":%" G_GUINT64_FORMAT ",\"counters\":{", took / 1e6, cpu, disk);
     if (broker != NULL) {
       g_object_get(broker, "stats", &stats, NULL);
       gst_structure_foreach(stats, print_counter, &first);
