@@ -4,11 +4,11 @@
  *
  *   gstbench [--warm NAME] [--rate N] DESCRIPTION
  *
- * Prints one line of JSON: {"seconds":S,"cpu_seconds":C,"counters":{…}}. Both run from the first buffer to
+ * Prints one line of JSON: {"seconds":S,"cpu_seconds":C,"disk_bytes":D,"counters":{…}}. They run from the first buffer to
  * EOS; loading, negotiation and connecting are done before, while the first buffer is held back. CPU is that of the whole process,
- * every thread of it. With --warm, the element NAME is a msgbroker: one message is published by its action
- * signal and acknowledged before the clocks start, and counters are the integers of its stats property. With
- * --rate, the source gives N buffers a second instead of as many as go.
+ * every thread of it; disk_bytes is what the process has written to files on a disk. With --warm, the element
+ * NAME is a msgbroker: one message is published by its action signal and acknowledged before the clocks start,
+ * and counters are the integers of its stats property. With --rate, the source gives N buffers a second.
  * The exit status is 1 for a pipeline that ends in an error; warnings go to stderr.
  *
  * The element roisrc is there as well: a source of video buffers with regions of interest that costs next
@@ -140,6 +140,17 @@ static double cpu_seconds(void) {
   return u.ru_utime.tv_sec + u.ru_stime.tv_sec + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
+/* What the kernel counts when pages of files become dirty; 0 where it does not. */
+static guint64 disk_bytes(void) {
+  gchar *text = NULL, *at;
+  guint64 bytes = 0;
+
+  if (g_file_get_contents("/proc/self/io", &text, NULL, NULL) && (at = strstr(text, "\nwrite_bytes: ")) != NULL)
+    bytes = g_ascii_strtoull(at + strlen("\nwrite_bytes: "), NULL, 10);
+  g_free(text);
+  return bytes;
+}
+
 /* Shows what went wrong; FALSE ends the run. */
 static gboolean look_at(GstMessage *m) {
   GError *error = NULL;
@@ -262,6 +273,7 @@ int main(int argc, char **argv) {
   gboolean ok, first = TRUE;
   gint64 began, took;
   double cpu;
+  guint64 disk;
   const char *name = NULL;
   Pace paced = {0};
   int i;
@@ -303,6 +315,7 @@ int main(int argc, char **argv) {
   if (paced.rate > 0)
     gst_pad_add_probe(gate, GST_PAD_PROBE_TYPE_BUFFER, pace, &paced, NULL);
   cpu = cpu_seconds();
+  disk = disk_bytes();
   if (ok)
     gst_pad_remove_probe(gate, probe);
   else
@@ -310,8 +323,9 @@ int main(int argc, char **argv) {
   ok = wait_eos(bus) && ok;
   took = g_get_monotonic_time() - began;
   cpu = cpu_seconds() - cpu;
+  disk = disk_bytes() - disk;
   if (ok) {
-    printf("{\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"counters\":{", took / 1e6, cpu);
+    printf("{\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"disk_bytes\":%" G_GUINT64_FORMAT ",\"counters\":{", took / 1e6, cpu, disk);
     if (broker != NULL) {
       g_object_get(broker, "stats", &stats, NULL);
       gst_structure_foreach(stats, print_counter, &first);
