@@ -73,6 +73,18 @@ func (m *Mask) Foreground() (r Rect) {
 // runs calls f for each row's stretches of one value.
 func (m *Mask) runs(f func(v uint32, x0, x1, y int)) {
 	for y := range m.Height {
+		if m.Bytes == 1 {
+			row := m.Data[y*m.Stride:][:m.Width]
+			v, start := row[0], 0
+			for x, w := range row {
+				if w != v {
+					f(uint32(v), start, x, y)
+					v, start = w, x
+				}
+			}
+			f(uint32(v), start, m.Width, y)
+			continue
+		}
 		v, start := m.at(0, y), 0
 		for x := 1; x < m.Width; x++ {
 			if w := m.at(x, y); w != v {
@@ -138,10 +150,13 @@ func (t *Tracer) Polygons(m *Mask, id uint32, r Rect) [][]float64 {
 	t.seen = t.seen[:words]
 	clear(t.seen)
 	for y := r.Y0; y < r.Y1; y++ {
+		left := false // a polygon begins at a left end of the region
 		for x := r.X0; x < r.X1; x++ {
-			if t.inside(x, y) && !t.inside(x, y-1) && !t.mark(x, y) {
+			here := t.inside(x, y)
+			if here && (!left || t.inside(x-1, y-1)) && !t.inside(x, y-1) && !t.mark(x, y) {
 				t.trace(x, y)
 			}
+			left = here
 		}
 	}
 	t.choose()

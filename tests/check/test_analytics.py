@@ -59,6 +59,20 @@ class Newer(unittest.TestCase):
                         f"msgbroker proto-lib=file conn-str={d}/out.ndjson".split())
             self.assertEqual(len(pathlib.Path(d, "out.ndjson").read_text().splitlines()), 4)
 
+    def test_launch_lines_of_the_page(self):
+        page = (ROOT / "docs" / "analytics.md").read_text()
+        lines = [x for block in re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S) for x in block.splitlines()]
+        self.assertGreaterEqual(sum("gst-launch-1.0" in x for x in lines), 1)
+        for line in lines:
+            with self.subTest(line=line), tempfile.TemporaryDirectory() as d:
+                line = line.replace("=build/plugins ", f"={ewtest.PLUGINS} ").replace("=build/replace/dtls ", f"={DTLS} ")
+                out = subprocess.run(["bash", "-c", line], env=ewtest.clean_env(GST_REGISTRY=os.path.join(d, "r.bin")), cwd=ROOT,
+                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+                self.assertEqual(out.returncode, 0, out.stdout[-2000:])
+                self.assertNotIn("WARNING", out.stdout)
+                if "gst-inspect-1.0 dtls" in line:
+                    self.assertRegex(out.stdout, r"Source module +gst-edgewire")
+
     def test_dtls_handshake_and_media(self):
         out = self.inside("python3", str(HERE / "analytics" / "dtls.py"), plugins=DTLS)
         self.assertRegex(out, r"gst-edgewire on 1\.\d\d: 20 packets")
