@@ -135,12 +135,7 @@ type Ext struct {
 }
 
 // AddPolygon appends an empty polygon to the mask and returns it; append the numbers to it.
-func (x *Ext) AddPolygon() *[]float64 {
-	x.Mask = extend(x.Mask)
-	p := &x.Mask[len(x.Mask)-1]
-	*p = (*p)[:0]
-	return p
-}
+func (x *Ext) AddPolygon() *[]float64 { return addPolygon(&x.Mask) }
 
 // PoseType says how many dimensions the joints of a Pose have.
 type PoseType int32

@@ -11,7 +11,8 @@ import (
 // decides about the object type (TypeOfLabel); an object of no known type becomes Unknown and carries its
 // label as ObjectID. Events are of type Moving, which is what a detection without an analysis amounts to.
 // Classifications whose type is the name of an attribute ("color", "gender" …) become that attribute; the
-// label of a vehicle that says more than "vehicle" becomes its type.
+// label of a vehicle that says more than "vehicle" becomes its type. A pose is taken over, and the mask of a
+// vehicle, person, face or product.
 func (f *Frame) EventsFromObjects() {
 	f.Events = f.Events[:0]
 	for i := range f.Objects {
@@ -31,6 +32,37 @@ func (f *Frame) EventsFromObjects() {
 			e.ObjectID = Str(o.Label)
 		}
 		e.Ext.fromObject(e.ObjectType, o)
+		if len(o.Pose.Joints) > 0 {
+			e.Pose.Type, e.Pose.Joints = o.Pose.Type, append(e.Pose.Joints, o.Pose.Joints...)
+			if e.ObjectType == Person {
+				e.Ext.init(Person) // the minimal schema has a pose behind attributes only
+			}
+		}
+		e.outline(o.Mask)
+	}
+}
+
+// outline takes over a mask, which makes the object's type the one that has masks. Types without such a one
+// have no place for it.
+func (e *Event) outline(mask [][]float64) {
+	if len(mask) == 0 {
+		return
+	}
+	switch e.ObjectType {
+	case Vehicle:
+		e.ObjectType = VehicleExt
+	case Person:
+		e.ObjectType = PersonExt
+	case Face:
+		e.ObjectType = FaceExt
+	case Product:
+		e.ObjectType = ProductExt
+	default:
+		return
+	}
+	for _, polygon := range mask {
+		p := e.Ext.AddPolygon()
+		*p = append(*p, polygon...)
 	}
 }
 

@@ -208,7 +208,7 @@ func (w *writer) minimalAttributes(ev *event.Event) {
 		w.field(x.Hair.Value)
 		w.field(x.Cap.Value)
 		w.field(x.Apparel.Value)
-		if ev.ObjectType == event.Person {
+		if plainType(ev) == event.Person {
 			w.minimalPose(&ev.Pose)
 		}
 	case event.ExtFace:

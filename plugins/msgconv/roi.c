@@ -59,10 +59,6 @@ static guint name_of(GQuark field) {
   return i;
 }
 
-static EwText text_of(const char *s) {
-  return (EwText){s, s != NULL ? strlen(s) : 0};
-}
-
 // Quarks last for ever, and so do their texts.
 static EwText quark_text(EwRoiList *list, GQuark quark) {
   guint i = quark % EW_N_TEXTS;
@@ -170,6 +166,7 @@ EwRoiList *ew_roi_list_new(void) {
 void ew_roi_list_free(EwRoiList *list) {
   if (list == NULL)
     return;
+  ew_analytics_free(list->analytics);
   g_free(list->rois);
   g_free(list->params);
   g_free(list);
@@ -200,10 +197,18 @@ void ew_roi_collect(gpointer buffer, EwRoiList *list, gboolean regions) {
   list->n_rois = list->n_params = 0;
   list->unix_ns = 0;
   list->nvds = NULL;
+  if (list->analytics != NULL)
+    ew_analytics_reset(list->analytics);
   while ((meta = gst_buffer_iterate_meta(buffer, &state)) != NULL) {
     if (meta->info->api == roi) {
       if (regions)
         add_roi(list, (GstVideoRegionOfInterestMeta *)meta);
+    } else if (ew_analytics_is(meta)) {
+      if (regions) {
+        if (list->analytics == NULL)
+          list->analytics = ew_analytics_new();
+        ew_analytics_add(list->analytics, meta);
+      }
     } else if (meta->info->api == timestamp && list->unix_ns == 0)
       list->unix_ns = reference_time((GstReferenceTimestampMeta *)meta);
     else if ((list->nvds = ew_nvds_batch_of(meta, &list->cache)) != NULL)
@@ -211,7 +216,7 @@ void ew_roi_collect(gpointer buffer, EwRoiList *list, gboolean regions) {
   }
 }
 
-// True for a buffer without regions and without a batch of DeepStream's.
+// True for a buffer without regions, analytics metadata and a batch of DeepStream's.
 gboolean ew_roi_none(GstBuffer *buffer) {
   static EwNvdsCache cache; // words that all threads would fill alike
   const GType roi = GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE;
@@ -219,7 +224,7 @@ gboolean ew_roi_none(GstBuffer *buffer) {
   GstMeta *meta;
   while ((meta = gst_buffer_iterate_meta(buffer, &state)) != NULL) {
     EwNvdsCache mine = {__atomic_load_n(&cache.yes, __ATOMIC_RELAXED), __atomic_load_n(&cache.no, __ATOMIC_RELAXED)};
-    if (meta->info->api == roi || ew_nvds_batch_of(meta, &mine) != NULL)
+    if (meta->info->api == roi || ew_analytics_is(meta) || ew_nvds_batch_of(meta, &mine) != NULL)
       return FALSE;
     __atomic_store_n(&cache.yes, mine.yes, __ATOMIC_RELAXED);
     __atomic_store_n(&cache.no, mine.no, __ATOMIC_RELAXED);

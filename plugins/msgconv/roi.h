@@ -2,15 +2,11 @@
 #ifndef EW_ROI_H
 #define EW_ROI_H
 
+#include "analytics.h"
 #include "find.h"
+#include "text.h"
 #include <gst/gst.h>
 #include <gst/video/gstvideometa.h>
-
-// A string of the buffer's or of GLib's; text is NULL for none.
-typedef struct {
-  const char *text;
-  gsize len;
-} EwText;
 
 // A region of interest, flat.
 typedef struct {
@@ -42,6 +38,7 @@ typedef struct {
   guint n_rois, n_params, max_rois, max_params;
   gint64 unix_ns; // of the buffer's reference timestamp, 0 if it has none
   gpointer nvds; // DeepStream's batch; the rest is empty then
+  EwAnList *analytics; // NULL until a buffer has such metadata
   EwNvdsCache cache;
   struct {
     GQuark quark;
