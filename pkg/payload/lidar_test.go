@@ -196,3 +196,43 @@ func FuzzLidarAndSceneAreValid(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkSpace: nanoseconds per object with a body, detection of a lidar, and point.
+func BenchmarkSpace(b *testing.B) {
+	const n = 50
+	s, l := &event.Scene{}, &event.Lidar{Has3D: true}
+	for i := range n {
+		o := s.AddObject()
+		*o = event.Solid{ID: uint32(i), Label: "Person", Score: 0.75, ClassScore: 0.875, Embedding: make([]float32, 256), HasEmbedding: true}
+		for k := range o.Box {
+			o.Box[k] = float32(i) + float32(k)*0.37
+		}
+		l.Objects3D = append(l.Objects3D, event.Box3D{X: float32(i) * 1.7, Y: 3.33, Z: 0.5, DX: 4.51, DY: 1.87, DZ: 1.6, Score: 0.91, Label: "car"})
+	}
+	cloud := &event.Lidar{Points: make([]float32, 4*10000), PointSize: 4}
+	for i := range cloud.Points {
+		cloud.Points[i] = float32(i) * 0.01
+	}
+	f, bytes := &event.Frame{}, 0
+	emit := func(p Payload) { bytes += len(p.Data) }
+	for _, c := range []struct {
+		name string
+		typ  Type
+		per  int
+		run  func(e *Encoder)
+	}{
+		{"scene-json", Minimal, n, func(e *Encoder) { e.EncodeScene(f, s, emit) }},
+		{"scene-protobuf", Protobuf, n, func(e *Encoder) { e.EncodeScene(f, s, emit) }},
+		{"lidar-json", Minimal, n, func(e *Encoder) { e.EncodeLidar(f, l, emit) }},
+		{"points", Protobuf, len(cloud.Points) / 4, func(e *Encoder) { e.EncodeLidar(f, cloud, emit) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			e := encoder(b, Options{Type: c.typ})
+			b.ReportAllocs()
+			for b.Loop() {
+				c.run(e)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(c.per), "ns/item")
+		})
+	}
+}
