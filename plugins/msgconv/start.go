@@ -3,6 +3,7 @@
 package msgconv
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,13 +31,9 @@ func (c *converter) Start() bool {
 		c.Error(code, "msgconv: "+fmt.Sprintf(format, args...), "")
 		return false
 	}
-	if c.cur.msg2pLib != "" || c.cur.payloadType == typeCustom {
-		return fail(gst.LibraryInit, "converter libraries (msg2p-lib=%q, payload-type=PAYLOAD_CUSTOM) are not supported by this version. "+
+	if c.cur.msg2pLib != "" {
+		return fail(gst.LibraryInit, "converter libraries (msg2p-lib=%q) are not supported by this version. "+
 			"Use one of the payload types PAYLOAD_DEEPSTREAM, PAYLOAD_DEEPSTREAM_MINIMAL and PAYLOAD_DEEPSTREAM_PROTOBUF.", c.cur.msg2pLib)
-	}
-	if c.cur.payloadType == typeReserved {
-		return fail(gst.LibrarySettings, "payload-type=PAYLOAD_RESERVED stands for no schema. "+
-			"Use PAYLOAD_DEEPSTREAM, PAYLOAD_DEEPSTREAM_MINIMAL or PAYLOAD_DEEPSTREAM_PROTOBUF.")
 	}
 	var err error
 	if c.labels, err = parseLabelMap(c.cur.labelMap); err != nil {
@@ -69,9 +66,12 @@ func (c *converter) Start() bool {
 		}
 		options.Static = static
 	}
+	options.Embeddings = payload.ParseEmbeddingFilter(cmp.Or(c.cur.embeddingFilter, payload.DefaultEmbeddingFilter))
 	if c.encoder, err = payload.New(options); err != nil {
 		return fail(gst.LibrarySettings, "%v", err)
 	}
+	c.lidar.start(options.Static)
+	c.warnType()
 	return true
 }
 
@@ -80,7 +80,8 @@ func (c *converter) Stop() bool {
 	c.dropPending()
 	c.encoder, c.debug = nil, nil
 	c.roi.free()
-	c.nvds.sdk = nil
+	c.nvds.stop()
+	c.lidar.stop()
 	c.SetGenerate(false)
 	return true
 }
