@@ -132,7 +132,7 @@ int main(int argc, char **argv) {
   const char *name = NULL;
 
   gst_init(&argc, &argv);
-  register_roisrc();
+  gst_element_register(NULL, "roisrc", GST_RANK_NONE, roi_src_get_type());
   if (argc == 4 && strcmp(argv[1], "--warm") == 0) {
     name = argv[2];
   } else if (argc != 2) {

@@ -2,7 +2,7 @@
 /*
  * The element roisrc: a source of video buffers with regions of interest that costs next to nothing, because
  * its buffers come from a pool and keep their regions there. Properties: objects, how many regions a buffer has,
- * and count, how many buffers there are. For one C file of a program; register_roisrc makes it known.
+ * and count, how many buffers there are. For one C file of a program, which registers roi_src_get_type().
  */
 #ifndef EW_ROISRC_H
 #define EW_ROISRC_H
@@ -121,9 +121,5 @@ static void roi_src_class_init(RoiSrcClass *klass) {
 }
 
 static void roi_src_init(RoiSrc *self) { gst_base_src_set_format(GST_BASE_SRC(self), GST_FORMAT_TIME); }
-
-static gboolean register_roisrc(void) {
-  return gst_element_register(NULL, "roisrc", GST_RANK_NONE, roi_src_get_type());
-}
 
 #endif

@@ -33,7 +33,7 @@ guint64 ew_allocs_count(void) { return __atomic_load_n(&count, __ATOMIC_RELAXED)
 
 gboolean ew_allocs_init(void) {
   gst_init(NULL, NULL);
-  return register_roisrc();
+  return gst_element_register(NULL, "roisrc", GST_RANK_NONE, roi_src_get_type());
 }
 
 /* NULL when it has reached EOS, else what went wrong, to be freed. */
