@@ -168,7 +168,7 @@ func (s *session) awaitRoom() bool {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for s.cause == nil && !s.ending && c.receiver != nil && c.rx.open >= c.sub.Window {
+	for s.cause == nil && !s.ending && c.receiver != nil && c.rx.full(c.sub.Window) {
 		c.cond.Wait()
 	}
 	return s.cause == nil && !s.ending
