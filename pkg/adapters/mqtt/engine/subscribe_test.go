@@ -264,6 +264,38 @@ func TestLargeBacklog(t *testing.T) {
 	}
 }
 
+// TestSlowReceiver: while our own receiver holds the reading up, the server is not taken for one that answers no
+// message: connecting anew would only send everything twice.
+func TestSlowReceiver(t *testing.T) {
+	defer func(d time.Duration) { stuckAfter = d }(stuckAfter)
+	stuckAfter = 40 * time.Millisecond
+	s := play(t, func(p *peer) {
+		p.connect(accept5...)
+		p.next(typeSubscribe)
+		_, body, _ := p.next(typePublish)
+		b := append(message(V5, 1, 1, "t", "1"), message(V5, 1, 2, "t", "2")...)
+		p.write(appendAck(b, typePuback, uint16(body[3])<<8|uint16(body[4]), 0)...)
+		p.drain()
+	})
+	r := adaptertest.NewRecorder()
+	c := s.open(t, Options{Version: V5, QoS: 1, KeepAlive: time.Minute}, r)
+	got := adaptertest.NewCollector()
+	if err := c.Subscribe(adapters.SubscribeConfig{Topics: []string{"t"}, Window: 1}, got); err != nil {
+		t.Fatal(err)
+	}
+	adaptertest.Send(t, c, batch(1, "a"))
+	first := got.Wait(t, 1)
+	time.Sleep(5 * stuckAfter)
+	if all := lostBy(r); len(all) > 0 {
+		t.Fatalf("disconnected: %q", all)
+	}
+	c.Ack(first)
+	got.Wait(t, 2)
+	if err := c.Flush(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestNeverAcknowledged: one message without an acknowledgement does not make those of QoS 0 behind it pile up.
 func TestNeverAcknowledged(t *testing.T) {
 	a := newArrivals()
