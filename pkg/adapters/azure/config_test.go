@@ -95,3 +95,21 @@ func TestConnectionStringInAFile(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestTopicIsNotNeeded: a device has none (DeepStream's adaptor ignores it), a module's is an output, and who receives
+// names what to receive.
+func TestTopicIsNotNeeded(t *testing.T) {
+	module := goodConnStr + ";ModuleId=m"
+	for _, c := range []struct {
+		name string
+		cfg  adapters.Config
+		want string
+	}{
+		{"azure", adapters.Config{ConnStr: goodConnStr}, "events"}, {"azure", adapters.Config{ConnStr: goodConnStr, ReceiveOnly: true}, ""},
+		{"azure", adapters.Config{ConnStr: module}, ""}, {"azure_edge", adapters.Config{ConnStr: module}, ""},
+	} {
+		if info, err := (adapter{c.name}).Check(c.cfg, nil); err != nil || info.Topic != c.want {
+			t.Errorf("%s %+v: %q, %v", c.name, c.cfg, info.Topic, err)
+		}
+	}
+}

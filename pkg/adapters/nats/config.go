@@ -3,11 +3,9 @@
 package nats
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -204,13 +202,12 @@ func (s *set) loadRest() (err error) {
 // auth finds out who we are. It is asked for each connection, so that secrets can be replaced without a stop.
 func (s *set) auth() ([]client.Option, error) {
 	g := s.group
-	if file, err := g.Text("credentials-file", ""); err != nil {
+	credentials, err := g.CredentialsFile("credentials-file")
+	if err != nil {
 		return nil, err
-	} else if file != "" {
-		if _, err := os.ReadFile(file); err != nil {
-			return nil, g.Errorf("credentials-file", "check the path and its permissions", "cannot read the file %s: %v", file, errors.Unwrap(err))
-		}
-		return []client.Option{client.UserCredentials(file)}, nil
+	}
+	if credentials != nil {
+		return s.credentials(credentials)
 	}
 	seed, _, err := g.Secret("nkey")
 	if err != nil {
@@ -245,4 +242,24 @@ func (s *set) auth() ([]client.Option, error) {
 		return nil, err
 	}
 	return []client.Option{client.UserInfo(user, password)}, nil
+}
+
+// credentials takes JWT and seed out of a file of nsc's.
+func (s *set) credentials(text []byte) ([]client.Option, error) {
+	const remedy = "name the file that nsc has written for the user (nsc generate creds)"
+	fail := func(cause string) error { return s.group.Errorf("credentials-file", remedy, "%s", cause) }
+	token, err := nkeys.ParseDecoratedJWT(text)
+	if err != nil || strings.Count(token, ".") != 2 {
+		return nil, fail("the file holds no JWT")
+	}
+	pair, err := nkeys.ParseDecoratedUserNKey(text)
+	if err != nil {
+		return nil, fail("the file holds no seed of a user")
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		return nil, fail("the file holds no seed of a user")
+	}
+	s.group.Hide(string(seed))
+	return []client.Option{client.UserJWTAndSeed(token, string(seed))}, nil
 }
