@@ -141,23 +141,24 @@ func (s *set) parseConnStr(text string) error {
 		return nil
 	default:
 		parts := strings.Split(text, ";")
-		n, err := strconv.ParseUint(strings.TrimSpace(parts[min(1, len(parts)-1)]), 10, 16)
 		switch {
 		case len(parts) == 1:
 			return fail("the port is missing")
 		case len(parts) > 2:
 			return fail("%d parts between semicolons, 2 are expected", len(parts))
-		case err != nil || n == 0:
-			return fail("the port is not a number from 1 to 65535")
 		}
-		names, port = parts[0], int(n)
+		var err error
+		if port, err = settings.ParsePort(strings.TrimSpace(parts[1])); err != nil {
+			return fail("%v", err)
+		}
+		names = parts[0]
 	}
-	for name := range strings.SplitSeq(names, ",") {
-		name = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(name), "["), "]")
-		if name == "" || strings.ContainsAny(name, " /@[]") {
-			return fail("a host is empty, or holds a character that no host name has")
-		}
-		s.servers = append(s.servers, &url.URL{Scheme: "nats", Host: net.JoinHostPort(name, strconv.Itoa(port))})
+	servers, err := settings.ParseServers(names, port)
+	if err != nil {
+		return fail("%v", err)
+	}
+	for _, x := range servers {
+		s.servers = append(s.servers, &url.URL{Scheme: "nats", Host: x.String()})
 	}
 	return nil
 }

@@ -89,8 +89,8 @@ func TestCredentials(t *testing.T) {
 	good, seed := a.user(t, time.Time{})
 	const stream = "stream=secured\nstream-create=1\nstream-subjects=secured\n"
 	c, r := open(t, s.ConnStr(), stream+"credentials-file="+good+"\n")
-	adaptertest.Send(t, c, batchOf(1, "secured", 10))
-	waitResults(t, r, 10)
+	adaptertest.Send(t, c, adaptertest.BatchOf(1, "secured", 10))
+	r.WaitResults(t, 10)
 	if _, failed := r.Results(); failed != 0 {
 		t.Errorf("%d failures", failed)
 	}
@@ -113,9 +113,9 @@ func TestCredentials(t *testing.T) {
 
 	// A file that is replaced counts from the next connection on.
 	c, r = open(t, s.ConnStr(), "credentials-file="+mixed+"\n")
-	waitReason(t, r, refused)
+	r.WaitReason(t, refused)
 	must(t, os.WriteFile(mixed, mine, 0o600))
-	waitState(t, r, adapters.Connected)
+	r.WaitState(t, adapters.Connected)
 	must(t, c.Close())
 }
 
