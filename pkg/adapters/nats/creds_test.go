@@ -117,6 +117,17 @@ func TestCredentials(t *testing.T) {
 	must(t, os.WriteFile(mixed, mine, 0o600))
 	r.WaitState(t, adapters.Connected)
 	must(t, c.Close())
+
+	// One that ends while we are connected, and is renewed in its place.
+	short, _ := a.user(t, time.Now().Add(2*time.Second))
+	c, r = open(t, s.ConnStr(), stream+"credentials-file="+short+"\n")
+	r.WaitReason(t, refused)
+	adaptertest.Send(t, c, adaptertest.BatchOf(1, "secured", 10))
+	must(t, os.WriteFile(short, mine, 0o600))
+	r.WaitResults(t, 10)
+	if _, failed := r.Results(); failed != 0 {
+		t.Errorf("%d failures", failed)
+	}
 }
 
 // TestCredentialsFile: what is no such file is told as such, at once, and without a word of what stands in it.
