@@ -378,7 +378,7 @@ static void attach(EwAnList *list, EwAnObject *o, gpointer meta, const Edge *e, 
         break; // one skeleton for an object
       o->grouped = TRUE;
       for (gsize i = 0; i < n; i++)
-        if (lib.group_member(&mtd, i, &member) && kind_of(&member) == KIND_KEYPOINT)
+        if (lib.group_member(&mtd, i, &member) && member.id < list->scratch->nodes->len && kind_of(&member) == KIND_KEYPOINT)
           add_point(list, &member);
       break;
     }

@@ -53,6 +53,9 @@ class Newer(unittest.TestCase):
         self.assertRegex(out, r"Ran (2[5-9]|[3-9]\d) tests")
         self.assertNotIn("skipped", out)
 
+    def test_a_library_that_is_loaded_for_a_plugin_alone(self):
+        self.assertIn('"objects":["0|1|2|4|6|wombat|#|||||||0.5"]', self.inside("python3", str(HERE / "analytics" / "local.py")))
+
     def test_messages_reach_a_file(self):
         with tempfile.TemporaryDirectory() as d:
             self.inside("gst-launch-1.0", *f"videotestsrc num-buffers=20 ! msgconv payload-type=1 msg2p-newapi=1 frame-interval=5 ! "

@@ -161,6 +161,15 @@ class Objects(unittest.TestCase):
         messages, _ = convert("payload-type=0 msg2p-newapi=1 frame-interval=1", f)
         self.assertEqual(messages[0]["object"]["car"], {"confidence": 0.5, "classification": "blue", "classification2": "van"})
 
+    def test_many_classifications_of_one_object(self):
+        f = Frame()
+        od = f.od("car", CAR)
+        for i in range(20):
+            f.relate(REL.CONTAIN, od, f.cls({f"c{i}": 1.0}))
+        self.assertEqual(objects(f)[0], "|".join(["0|10|20|40|28|car|#", *(f"c{i}" for i in range(20)), "0.5"]))
+        messages, _ = convert("payload-type=0 msg2p-newapi=1 frame-interval=1", f)
+        self.assertEqual(len(messages[0]["object"]["car"]), 17)  # confidence, and 16 types
+
     def test_an_edge_said_from_both_sides_counts_once(self):
         f = Frame()
         od, cls = f.od("car", CAR), f.cls({"red": 1.0})
@@ -399,7 +408,7 @@ class Newer(unittest.TestCase):
 
     def test_a_group_of_what_is_not_there(self):
         f = Frame()
-        f.relate(REL.CONTAIN, f.od("person", PERSON), self.group(f, [0, 0, 1]))
+        f.relate(REL.CONTAIN, f.od("person", PERSON), self.group(f, [0, 0, 1, 999, 2**32 - 1]))
         self.assertEqual(self.pose(f), {})
 
     def test_points_that_nobody_is_sure_of(self):
