@@ -76,9 +76,13 @@ class Newer(unittest.TestCase):
                 if "gst-inspect-1.0 dtls" in line:
                     self.assertRegex(out.stdout, r"Source module +gst-edgewire")
 
-    def test_dtls_handshake_and_media(self):
-        out = self.inside("python3", str(HERE / "analytics" / "dtls.py"), plugins=DTLS)
-        self.assertRegex(out, r"gst-edgewire on 1\.\d\d: 20 packets")
+    def test_our_checks_pass_there_as_well(self):
+        """Regions of interest, all schemas, both modes; DTLS handshakes and media; the end of a stream."""
+        for check, least in (("test_msgconv", 25), ("test_dtls", 30), ("test_eos", 1)):
+            with self.subTest(check=check):
+                out = self.inside("python3", str(HERE / f"{check}.py"))
+                self.assertGreaterEqual(int(re.search(r"Ran (\d+) tests? in", out)[1]), least)
+                self.assertRegex(out, r"\nOK\n$")
 
 
 class Without(unittest.TestCase):
