@@ -107,9 +107,32 @@ static const char *resolve(void *library, const Wanted *row, int kind, const cha
     if (get == NULL)
       missing = type;
     else
-      lib.type[kind] = get();
+      __atomic_store_n(&lib.type[kind], get(), __ATOMIC_RELEASE); // last: who sees the type calls the functions
   }
   return missing;
+}
+
+// What 1.26 and 1.30 have added; what is known already is left alone.
+static void resolve_kinds(void *library) {
+  static const struct {
+    int kind;
+    const Wanted *row;
+    const char *type;
+  } kinds[] = {
+      {KIND_SEGMENTATION, segmentation, "gst_analytics_segmentation_mtd_get_mtd_type"},
+      {KIND_GROUP, group, "gst_analytics_group_mtd_get_mtd_type"},
+      {KIND_KEYPOINT, keypoint, "gst_analytics_keypoint_mtd_get_mtd_type"},
+      {KIND_TEXT, text, "gst_analytics_text_mtd_get_mtd_type"},
+  };
+  for (guint i = 0; i < G_N_ELEMENTS(kinds); i++)
+    if (lib.type[kinds[i].kind] == 0)
+      resolve(library, kinds[i].row, kinds[i].kind, kinds[i].type);
+}
+
+static void *library_of(gconstpointer address) {
+  Dl_info info;
+  return address != NULL && dladdr(address, &info) != 0 && info.dli_fname != NULL
+      ? dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD) : NULL;
 }
 
 static void resolve_all(const GstMeta *meta) {
@@ -118,11 +141,7 @@ static void resolve_all(const GstMeta *meta) {
     return;
   // GStreamer loads plugins RTLD_LOCAL and their libraries with them: the library
   // is found by a function of its own that the meta names, or else by its name.
-  Dl_info info;
-  void *library = NULL;
-  gpointer own = (gpointer)meta->info->init_func;
-  if (own != NULL && dladdr(own, &info) != 0 && info.dli_fname != NULL)
-    library = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+  void *library = library_of((gconstpointer)meta->info->init_func);
   if (library == NULL)
     library = dlopen("libgstanalytics-1.0.so.0", RTLD_LAZY | RTLD_NOLOAD);
   const char *missing[] = {
@@ -134,10 +153,7 @@ static void resolve_all(const GstMeta *meta) {
     lib.missing = missing[i];
   if (resolve(library, oriented, KIND_OTHER, NULL) != NULL)
     lib.od_oriented = NULL;
-  resolve(library, segmentation, KIND_SEGMENTATION, "gst_analytics_segmentation_mtd_get_mtd_type");
-  resolve(library, group, KIND_GROUP, "gst_analytics_group_mtd_get_mtd_type");
-  resolve(library, keypoint, KIND_KEYPOINT, "gst_analytics_keypoint_mtd_get_mtd_type");
-  resolve(library, text, KIND_TEXT, "gst_analytics_text_mtd_get_mtd_type");
+  resolve_kinds(library);
   g_once_init_leave(&once, 1); // the library stays open: its functions are in use
 }
 
@@ -204,12 +220,39 @@ void ew_analytics_reset(EwAnList *list) {
   list->n_objects = list->n_results = list->n_points = 0;
 }
 
-static guint8 kind_of(Mtd *mtd) {
-  guintptr type = lib.mtd_type(mtd);
+static guint8 known_kind(guintptr type) {
   for (guint8 k = KIND_OD; k < N_KINDS; k++)
-    if (type != 0 && lib.type[k] == type)
+    if (type != 0 && __atomic_load_n(&lib.type[k], __ATOMIC_ACQUIRE) == type)
       return k;
   return KIND_OTHER;
+}
+
+// The kinds of 1.30 may be offered by others, too, for older GStreamers.
+// A type is the address of a constant of the library that has made it, so that is
+// where its functions are. Each type is looked at once.
+static guint8 learn_kind(guintptr type) {
+  static guintptr seen[16];
+  static guint n_seen;
+  static GMutex lock;
+  for (guint i = 0, n = __atomic_load_n(&n_seen, __ATOMIC_ACQUIRE); i < n; i++)
+    if (seen[i] == type)
+      return known_kind(type); // it may have become known meanwhile
+  g_mutex_lock(&lock);
+  if (n_seen < G_N_ELEMENTS(seen)) {
+    void *library = library_of((gconstpointer)type);
+    if (library != NULL)
+      resolve_kinds(library);
+    seen[n_seen] = type;
+    __atomic_store_n(&n_seen, n_seen + 1, __ATOMIC_RELEASE);
+  }
+  g_mutex_unlock(&lock);
+  return known_kind(type);
+}
+
+static guint8 kind_of(Mtd *mtd) {
+  guintptr type = lib.mtd_type(mtd);
+  guint8 kind = known_kind(type);
+  return kind != KIND_OTHER || type == 0 ? kind : learn_kind(type);
 }
 
 static EwText text_of_quark(GQuark q) { return text_of(q != 0 ? g_quark_to_string(q) : NULL); }

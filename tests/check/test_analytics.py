@@ -48,10 +48,13 @@ class Newer(unittest.TestCase):
 
     def test_analytics_metadata(self):
         with tempfile.TemporaryDirectory() as d:
-            out = self.inside("python3", str(HERE / "analytics" / "inside.py"), EDGEWIRE_TEST_NEWER=str(compile_library("newer", d)),
-                              G_DEBUG="fatal-criticals")
-        self.assertRegex(out, r"Ran (2[5-9]|[3-9]\d) tests")
-        self.assertNotIn("skipped", out)
+            newer = str(compile_library("newer", d))
+            for scope in ("RTLD_LOCAL", "RTLD_GLOBAL"):
+                with self.subTest(scope=scope):
+                    out = self.inside("python3", str(HERE / "analytics" / "inside.py"), EDGEWIRE_TEST_NEWER=newer, EDGEWIRE_TEST_SCOPE=scope,
+                                      G_DEBUG="fatal-criticals")
+                    self.assertRegex(out, r"Ran (2[5-9]|[3-9]\d) tests")
+                    self.assertNotIn("skipped", out)
 
     def test_a_library_that_is_loaded_for_a_plugin_alone(self):
         self.assertIn('"objects":["0|1|2|4|6|wombat|#|||||||0.5"]', self.inside("python3", str(HERE / "analytics" / "local.py")))

@@ -18,9 +18,9 @@ from gi.repository import GLib, GstAnalytics  # noqa: E402
 REL = GstAnalytics.RelTypes
 CAR = (10, 20, 30, 8)
 PERSON = (2, 4, 12, 40)
-# What GStreamer 1.30 adds, in the global scope, as of a GStreamer that is linked into the program.
+# What GStreamer 1.30 adds, from a library of others, or in the global scope, as of a GStreamer that is linked into the program.
 REAL = ctypes.CDLL("libgstanalytics-1.0.so.0", mode=ctypes.RTLD_GLOBAL)
-NEWER = ctypes.CDLL(os.environ["EDGEWIRE_TEST_NEWER"], mode=ctypes.RTLD_GLOBAL)
+NEWER = ctypes.CDLL(os.environ["EDGEWIRE_TEST_NEWER"], mode=getattr(ctypes, os.environ["EDGEWIRE_TEST_SCOPE"]))
 NEWER.add_point.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_float]
 NEWER.add_group.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint), ctypes.c_uint]
 NEWER.add_text.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_float]
