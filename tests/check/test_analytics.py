@@ -57,7 +57,12 @@ class Newer(unittest.TestCase):
                     self.assertNotIn("skipped", out)
 
     def test_a_library_that_is_loaded_for_a_plugin_alone(self):
-        self.assertIn('"objects":["0|1|2|4|6|wombat|#|||||||0.5"]', self.inside("python3", str(HERE / "analytics" / "local.py")))
+        self.assertIn('"objects":["7|1|2|4|6|wombat|#|||||||0.5"]', self.inside("python3", str(HERE / "analytics" / "local.py")))
+
+    def test_it_does_not_mind_being_watched(self):
+        out = self.inside("python3", str(HERE / "analytics" / "local.py"), GST_DEBUG="anrelmeta:7,msgconv:7", GST_DEBUG_FILE="/dev/null",
+                          G_DEBUG="fatal-criticals")
+        self.assertIn("wombat", out)
 
     def test_messages_reach_a_file(self):
         with tempfile.TemporaryDirectory() as d:
