@@ -205,11 +205,9 @@ func (e *Encoder) sceneProto(f *event.Frame, s *event.Scene, sensor string) {
 	w := &e.w
 	w.reset()
 	b := appendText(w.buf, frameVersion, "4.0")
-	b = append(b, tag(frameID, protowire.BytesType))
-	start := len(b)
-	b = insertSize(strconv.AppendInt(b, int64(int32(f.Num)), 10), start)
-	b = append(b, tag(frameTimestamp, protowire.BytesType))
-	start = len(b)
+	b, start := begin(b, frameID)
+	b = end(strconv.AppendInt(b, int64(int32(f.Num)), 10), start)
+	b, start = begin(b, frameTimestamp)
 	t := e.frameTime(f)
 	if sec := t.Unix(); sec != 0 {
 		b = append(b, tag(1, protowire.VarintType))
@@ -219,12 +217,11 @@ func (e *Encoder) sceneProto(f *event.Frame, s *event.Scene, sensor string) {
 		b = append(b, tag(2, protowire.VarintType))
 		b = protowire.AppendVarint(b, uint64(nanos))
 	}
-	b = insertSize(b, start)
+	b = end(b, start)
 	b = appendText(b, frameSensorID, sensor)
 	for i := range s.Objects {
-		b = append(b, tag(frameObjects, protowire.BytesType))
-		start = len(b)
-		b = insertSize(appendSolid(b, &s.Objects[i], e.embeds(s.Objects[i].Label)), start)
+		b, start = begin(b, frameObjects)
+		b = end(appendSolid(b, &s.Objects[i], e.embeds(s.Objects[i].Label)), start)
 	}
 	if e.opts.Views {
 		b = e.appendViews(b, s.Views)
@@ -235,44 +232,39 @@ func (e *Encoder) sceneProto(f *event.Frame, s *event.Scene, sensor string) {
 // appendViews appends a map, in which a camera that is named twice stands once.
 func (e *Encoder) appendViews(b []byte, views []event.View) []byte {
 	for i := range views {
-		b = append(b, tag(frameInfo, protowire.BytesType))
-		start := len(b)
+		var entry, value int
+		b, entry = begin(b, frameInfo)
 		b = appendTextAlways(b, 1, views[i].Source)
-		b = append(b, tag(2, protowire.BytesType))
-		value := len(b)
-		b = insertSize(e.clock.append(b, time.Unix(0, int64(min(views[i].Stamp, math.MaxInt64)))), value)
-		b = insertSize(b, start)
+		b, value = begin(b, 2)
+		b = end(e.clock.append(b, time.Unix(0, int64(min(views[i].Stamp, math.MaxInt64)))), value)
+		b = end(b, entry)
 	}
 	return b
 }
 
 func appendSolid(b []byte, o *event.Solid, embedding bool) []byte {
-	b = append(b, tag(objectID, protowire.BytesType))
-	start := len(b)
-	b = insertSize(strconv.AppendUint(b, uint64(o.ID), 10), start)
+	b, start := begin(b, objectID)
+	b = end(strconv.AppendUint(b, uint64(o.ID), 10), start)
 	b = append(b, tag(objectBbox, protowire.BytesType), 0) // there, and all zero
 	b = appendText(b, objectType, o.Label)
 	b = appendNumber(b, objectConfidence, o.Score)
 
-	b = append(b, tag(objectInfo, protowire.BytesType))
-	start = len(b)
+	b, start = begin(b, objectInfo)
 	b = appendBytes(b, 1, "classConfidence")
-	b = append(b, tag(2, protowire.BytesType))
-	value := len(b)
-	b = insertSize(appendF(b, float64(o.ClassScore)), value)
-	b = insertSize(b, start)
+	b, value := begin(b, 2)
+	b = end(appendF(b, float64(o.ClassScore)), value)
+	b = end(b, start)
 
 	b = append(b, tag(objectEmbedding, protowire.BytesType), 0)
 
-	b = append(b, tag(objectBbox3D, protowire.BytesType))
-	start = len(b)
+	b, start = begin(b, objectBbox3D)
 	b = append(b, tag(bbox3DCoordinates, protowire.BytesType), byte(8*len(o.Box)))
 	for _, f := range o.Box {
 		b = protowire.AppendFixed64(b, math.Float64bits(float64(f)))
 	}
 	if o.HasEmbedding { // an entry, whether it is filled or filtered out
-		b = append(b, tag(bbox3DEmbeddings, protowire.BytesType))
-		entry := len(b)
+		var entry int
+		b, entry = begin(b, bbox3DEmbeddings)
 		if embedding && len(o.Embedding) > 0 {
 			b = append(b, tag(embeddingVector, protowire.BytesType))
 			b = protowire.AppendVarint(b, uint64(4*len(o.Embedding)))
@@ -280,8 +272,8 @@ func appendSolid(b []byte, o *event.Solid, embedding bool) []byte {
 				b = protowire.AppendFixed32(b, math.Float32bits(f))
 			}
 		}
-		b = insertSize(b, entry)
+		b = end(b, entry)
 	}
 	b = appendNumber(b, bbox3DConfidence, o.Score)
-	return insertSize(b, start)
+	return end(b, start)
 }

@@ -3,6 +3,7 @@
 package payload
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -98,6 +99,9 @@ type Encoder struct {
 	parts parts
 	info  infoMap
 
+	around     around
+	aroundText []byte // of around; nil at first
+
 	want   []wantedField
 	run    adapters.Headers
 	value  []byte
@@ -158,9 +162,10 @@ func (e *TimeError) Error() string {
 	return fmt.Sprintf("payload: the event's timestamp %q is not RFC 3339, which the protobuf schema needs; write it like 2025-02-03T04:05:06.789Z", ts)
 }
 
-func (e *Encoder) newUUID() [16]byte {
+func (e *Encoder) newUUID() uuid {
 	if e.opts.NewUUID != nil {
-		return e.opts.NewUUID()
+		id := e.opts.NewUUID()
+		return uuid{binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(id[8:])}
 	}
 	return e.uuids.next()
 }

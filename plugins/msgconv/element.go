@@ -335,17 +335,21 @@ func (c *converter) convert(b gst.Buffer) bool {
 	c.refresh()
 	num, due := c.count+*c.skipped, c.due()
 	c.count++
+	if name := c.roi.missing(); name != "" {
+		c.Warning(gst.LibraryFailed, "msgconv: the GstAnalytics metadata of this stream cannot be read: GStreamer's library has no function "+name+
+			". Detections in it are left out; use the libgstanalytics of GStreamer 1.24 or newer.", "")
+	}
 	if !due || !c.cur.newAPI && c.roi.empty() && !c.cur.dummy {
 		return false // most frames of most cameras
 	}
 	f := &c.frame
 	f.Reset()
 	f.Num = num
-	c.roi.read(f, c.labels)
 	f.Source = int(c.cur.sourceID)
 	f.SensorID = c.cur.sensorID
 	f.SourceWidth, f.SourceHeight = c.width, c.height
 	f.PipelineWidth, f.PipelineHeight = c.width, c.height
+	c.roi.read(f, c.labels)
 	if pts := b.PTS(); pts != gst.ClockTimeNone && pts <= math.MaxInt64 {
 		f.PTS, f.HasPTS = time.Duration(pts), true
 	}
