@@ -17,15 +17,14 @@ import (
 type lidarReader struct {
 	on      bool              // the stream is one of data maps
 	maps    *nvdssdk.DataMaps // opened at the first buffer
-	names   *dsconfig.DataMap
+	names   *dsconfig.DataMap // nil: the usual ones
 	reading event.Lidar
 	problem error // what could not be read
 	warned  time.Time
 }
 
 func (l *lidarReader) start(static *dsconfig.Static) {
-	l.names = dsconfig.NewDataMap()
-	if static != nil && static.DataMap != nil {
+	if static != nil {
 		l.names = static.DataMap
 	}
 }
@@ -41,8 +40,8 @@ func (l *lidarReader) stop() {
 func (c *converter) setLidar(on bool, caps gst.Caps) {
 	c.lidar.on = on
 	c.SetSkips(!on && !c.cur.newAPI && !c.cur.dummy)
-	if on && !c.flat() && c.cur.payloadType != typeReserved { // of that one is told already
-		c.Warning(gst.StreamWrongType, "msgconv: the stream is "+caps.Name(0)+", for which this payload-type has no schema: it passes without messages. "+
+	if on && c.space() == nil && c.cur.payloadType != typeReserved { // of that one is told already
+		c.Warning(gst.StreamWrongType, "msgconv: the stream is "+caps.Name(0)+", for which this payload-type or library has no schema: it passes without messages. "+
 			"Use PAYLOAD_DEEPSTREAM_MINIMAL (JSON) or PAYLOAD_DEEPSTREAM_PROTOBUF (JSON and points).", "")
 	}
 }
@@ -58,11 +57,14 @@ func (c *converter) flat() bool {
 func (c *converter) convertLidar(b gst.Buffer) gst.FlowReturn {
 	c.refresh()
 	c.count++
-	if !c.flat() {
+	if c.space() == nil {
 		return gst.FlowOK
 	}
 	l := &c.lidar
 	if l.maps == nil {
+		if l.names == nil {
+			l.names = dsconfig.NewDataMap()
+		}
 		var err error
 		if l.maps, err = nvdssdk.OpenDataMaps([4]string{
 			nvdssdk.Objects2D: l.names.Objects2D, nvdssdk.Objects3D: l.names.Objects3D, nvdssdk.Fused: l.names.Fused, nvdssdk.Points: l.names.Points,
@@ -105,7 +107,7 @@ func (c *converter) convertReading(b gst.Buffer) gst.FlowReturn {
 	f.Source, f.SensorID, f.Time = int(c.cur.sourceID), c.cur.sensorID, lidarTime(r)
 	c.buffer = b
 	if c.jsonMode {
-		c.encoder.EncodeLidar(f, r, c.emit)
+		c.space().EncodeLidar(f, r, c.emit)
 		c.flushDebug()
 		return gst.FlowOK
 	}
@@ -116,7 +118,7 @@ func (c *converter) convertReading(b gst.Buffer) gst.FlowReturn {
 	}
 	c.nvds.writer.Reset()
 	c.nvds.batch = batch
-	c.encoder.EncodeLidar(f, r, c.emit)
+	c.space().EncodeLidar(f, r, c.emit)
 	c.flushDebug()
 	nvdssdk.Lock(batch)
 	attached := c.nvds.writer.Attach(sdk, batch)

@@ -3,19 +3,38 @@
 package msgconv
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
+	"github.com/gst-edgewire/gst-edgewire/pkg/event"
+	"github.com/gst-edgewire/gst-edgewire/pkg/payload"
 )
+
+// A spaceEncoder makes messages of more than pictures. Encoders of schemas of somebody's own need not.
+type spaceEncoder interface {
+	EncodeScene(f *event.Frame, s *event.Scene, emit func(payload.Payload))
+	EncodeLidar(f *event.Frame, l *event.Lidar, emit func(payload.Payload))
+}
+
+// space is the encoder, if the schema has a place for lidars and 3D boxes.
+func (c *converter) space() spaceEncoder {
+	if !c.flat() {
+		return nil
+	}
+	s, _ := any(c.encoder).(spaceEncoder)
+	return s
+}
 
 // convertScenes converts the lists of 3D boxes of a batch: a message each, which goes to the batch. comp-id and
 // frame-interval do not select among them, as in the reference.
 func (c *converter) convertScenes(batch uintptr) {
 	n := &c.nvds
-	if !c.flat() {
+	if c.space() == nil {
 		if !n.told {
 			n.told = true
-			c.Warning(gst.StreamFormat, "msgconv: the stream has lists of 3D boxes (Sparse4D), for which this payload-type has no schema. They pass without "+
+			c.Warning(gst.StreamFormat, "msgconv: the stream has lists of 3D boxes (Sparse4D), for which this payload-type or library has no schema. They pass without "+
 				"messages, and the frames beside them too. Use PAYLOAD_DEEPSTREAM_MINIMAL or PAYLOAD_DEEPSTREAM_PROTOBUF.", "")
 		}
 		return
@@ -35,9 +54,16 @@ func (c *converter) convertScene() bool {
 		o := &s.Objects[i]
 		o.Label = c.labels.name(o.Label, 0, false)
 	}
-	c.encoder.EncodeScene(f, s, c.emit)
+	c.space().EncodeScene(f, s, c.emit)
 	c.flushDebug()
 	return true
+}
+
+// viewsWanted reports whether the application has the cameras' times in its lists, and wants them in the messages:
+// deepstream-test5 looks at the same variable.
+func viewsWanted() bool {
+	n, err := strconv.Atoi(strings.TrimSpace(gst.Getenv("SPARSE4D_DEBUG_TS")))
+	return err == nil && n == 1
 }
 
 // warnType says at start what a payload type without a schema does.

@@ -67,6 +67,7 @@ func (c *converter) Start() bool {
 		options.Static = static
 	}
 	options.Embeddings = payload.ParseEmbeddingFilter(cmp.Or(c.cur.embeddingFilter, payload.DefaultEmbeddingFilter))
+	options.Views = viewsWanted()
 	if c.encoder, err = payload.New(options); err != nil {
 		return fail(gst.LibrarySettings, "%v", err)
 	}

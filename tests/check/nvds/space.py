@@ -225,7 +225,7 @@ class Lidar(unittest.TestCase):
                 self.assertIsNone(LIBRARY.buffer_batch(hash(s.pull())))
                 s.p.pump(0.5, until=lambda: s.p.result.text())
                 self.assertEqual(s.p.result.text().count("Use PAYLOAD_DEEPSTREAM"), 1)
-                self.assertIn("stands for no schema" if kind == 256 else "ds3d/datamap, for which this payload-type has no schema", s.p.result.text())
+                self.assertIn("stands for no schema" if kind == 256 else "ds3d/datamap, for which this payload-type or library has no schema", s.p.result.text())
 
     def test_an_entry_that_is_replaced_while_it_is_read(self):
         """Two branches have the same map; a third thread puts new arrays into it."""
@@ -384,6 +384,17 @@ class Scenes(unittest.TestCase):
         self.assertNotIn(json.loads(payload[0])["sensorId"], ("", "0"))
         (payload,), _ = self.run_with(fill, "payload-type=1 sensor-id=door")
         self.assertEqual(json.loads(payload[0])["sensorId"], "door")
+
+    def test_times_of_the_cameras(self):
+        def fill(batch):
+            scene = self.scene(batch)
+            for name in (b"cam-1", b"cam-2"):
+                LIBRARY.view(scene, name, NTP)
+        setenv = ctypes.CDLL("libglib-2.0.so.0").g_setenv
+        for value, want in (("1", [{"source_id": name, "timestamp": str(NTP)} for name in ("cam-1", "cam-2")]), ("0", None)):
+            setenv(b"SPARSE4D_DEBUG_TS", value.encode(), 1)
+            (payload,), _ = self.run_with(fill)
+            self.assertEqual(json.loads(payload[0]).get("info"), want)
 
     def test_labels_are_renamed(self):
         (payload,), _ = self.run_with(lambda b: self.solid(self.scene(b), 1), "payload-type=1 label-map=Person=human")
