@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 )
 
@@ -458,13 +459,11 @@ func (x *receiving) testTogether(t *testing.T) {
 		r := NewCollector()
 		var wg sync.WaitGroup
 		for range 2 {
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
+			safe.Go(&wg, "subscribing", func(cause *safe.PanicError) { t.Error(cause) }, func() {
 				for range 1 + round%3 {
 					_ = c.Subscribe(adapters.SubscribeConfig{Topics: []string{topic}, Group: topic, FromStart: true}, r)
 				}
-			}()
+			})
 		}
 		time.Sleep(time.Duration(round%4) * time.Millisecond)
 		_ = c.Close()
