@@ -189,7 +189,7 @@ func (c *conn) Ack(messages []adapters.Incoming) {
 			k.store(p)
 		}
 		changed = changed[:0]
-		if k.starved && !k.full() {
+		if k.starved && !k.full() && !k.dead {
 			k.starved = false
 			C.ew_consumer_wake(k.p)
 		}

@@ -115,3 +115,26 @@ func TestFirstUnacknowledged(t *testing.T) {
 		c.Close(deadline(t, time.Second))
 	}
 }
+
+// TestAckAfterEnd: acknowledgements that come when their consumer is gone, and had a full window, mean nothing.
+func TestAckAfterEnd(t *testing.T) {
+	connStr := newServer(t, kfake.AllowAutoTopicCreation(), kfake.DefaultNumPartitions(1)).ConnStr()
+	topic := unique(t)
+	fill(t, connStr, topic, 0, 20, 1)
+	for range 10 {
+		c := openConn(t, connStr, "", adaptertest.NewRecorder())
+		r := adaptertest.NewCollector()
+		if err := c.Subscribe(adapters.SubscribeConfig{Topics: []string{topic}, Group: topic, Window: 5, FromStart: true}, r); err != nil {
+			t.Fatal(err)
+		}
+		got := r.Wait(t, 5)
+		k := c.consumer
+		adaptertest.Wait(t, "the pause", func() bool { k.mu.Lock(); defer k.mu.Unlock(); return k.starved })
+		if err := c.Subscribe(adapters.SubscribeConfig{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		c.consumers.Wait()
+		c.Ack(got)
+		_ = c.Close()
+	}
+}
