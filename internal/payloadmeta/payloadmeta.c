@@ -15,6 +15,8 @@ gboolean ew_payload_register(void) {
     if (info == NULL) {
       static const gchar *tags[] = {NULL};
       info = gst_meta_register_custom(EW_PAYLOAD_META, tags, NULL, NULL, NULL);
+    } else if (!gst_meta_info_is_custom(info)) {
+      info = NULL; // somebody else's type of our name
     }
     q_payload = g_quark_from_static_string("payload");
     q_content_type = g_quark_from_static_string("content-type");

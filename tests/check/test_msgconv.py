@@ -108,6 +108,19 @@ class Metas(unittest.TestCase):
                          [rgb_frame(0, rois=[numbered])])
         self.assertTrue(json.loads(payload(buffers[0][0]))["objects"][0].endswith("|bicycle"))
 
+    def test_many_kinds_of_objects_and_fields(self):
+        # Names are known by number, and these numbers have the same remainders many times over.
+        labels = [f"kind-{i}" for i in range(300)]
+        rois = [(label, i, 2, 3, 4, {
+            "detection": {f"field-{i}": i, "confidence": 0.5, f"other-{i}": "x"},
+            f"extra-{i}": {"label": f"value-{i}"},
+            "object_id": {"id": 1000 + i}}) for i, label in enumerate(labels)]
+        want = [f"{1000 + i}|{i}|2|{i + 3}|6|{label}|#|value-{i}|0.5" for i, label in enumerate(labels)]
+        buffers, _ = run("payload-type=1 msg2p-newapi=1 frame-interval=1", [rgb_frame(n, rois=rois) for n in range(3)])
+        self.assertEqual(len(buffers), 3)
+        for b, _ in buffers:  # from the second on all names have been met
+            self.assertEqual(json.loads(payload(b))["objects"], want)
+
     def test_frame_interval_counts_frames(self):
         buffers, _ = run("payload-type=1 msg2p-newapi=1 frame-interval=3", [rgb_frame(i) for i in range(7)])
         ids = [json.loads(payload(b))["id"] if payload(b) else None for b, _ in buffers]
