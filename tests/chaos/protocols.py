@@ -10,7 +10,7 @@ from chaoslib import ROOT, Load, Skip, check, no_harm
 from servers import sessions_of
 
 TOPIC = "outage"
-IDLE = "1500ms"  # the reader has seen everything when nothing has come for so long
+IDLE = "2s"  # the reader has seen everything when nothing has come for so long, and the server has nothing left
 
 
 class ProtocolServer:
@@ -89,7 +89,7 @@ class ProtocolServer:
             self._read()
         self.reader.stdin.close()
         try:
-            self.reader.wait(120)
+            self.reader.wait(300)
         except subprocess.TimeoutExpired:
             check(False, f"the reader has not ended: {self._said()}")
         self.taker.join()

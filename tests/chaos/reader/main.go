@@ -7,7 +7,8 @@
 //	reader read    PROTOCOL HOST:PORT NAME IDLE   a line "SESSION NUMBER" for each message
 //
 // NAME is the queue, topic or subject. A reader of mqtt has a persistent session, says "ready" when it has subscribed,
-// and connects again when the server comes back. It reads until stdin ends and nothing has come for IDLE.
+// and connects again when the server comes back. It reads until stdin ends, nothing has come for IDLE, and the server, where
+// it can be asked (amqp, nats), has nothing left: a busy one may be silent for a while.
 package main
 
 import (
@@ -83,6 +84,8 @@ type reading struct {
 	idle time.Duration
 	got  chan [2]string // session and number
 	over chan struct{}  // closed: IDLE counts from now on
+
+	left func() (int, error) // how many messages the server still has; nil when it cannot be asked
 }
 
 func (r *reading) print() error {
@@ -104,6 +107,16 @@ func (r *reading) print() error {
 			over = nil
 			timer.Reset(r.idle)
 		case <-expired:
+			if r.left != nil {
+				n, err := r.left()
+				if err != nil {
+					return err
+				}
+				if n > 0 {
+					timer.Reset(r.idle)
+					continue
+				}
+			}
 			return out.Flush()
 		}
 	}
@@ -134,6 +147,10 @@ func (r *reading) amqp(address, name string) error {
 		return err
 	}
 	defer c.Close()
+	r.left = func() (int, error) {
+		q, err := ch.QueueDeclarePassive(name, true, false, false, false, nil)
+		return q.Messages, err
+	}
 	in, err := ch.Consume(name, "", true, false, false, false, nil)
 	if err != nil {
 		return err
@@ -178,6 +195,15 @@ func (r *reading) nats(address, name string) error {
 	consumer, err := js.OrderedConsumer(ctx, name, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		return err
+	}
+	r.left = func() (int, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		info, err := consumer.Info(ctx)
+		if err != nil {
+			return 0, err
+		}
+		return int(info.NumPending), nil
 	}
 	consuming, err := consumer.Consume(func(m jetstream.Msg) {
 		r.got <- [2]string{m.Headers().Get(adapters.SessionHeader), m.Headers().Get(adapters.NumberHeader)}
