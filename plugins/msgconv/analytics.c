@@ -208,27 +208,32 @@ static void connect_pair(EwAnalytics *s, gpointer meta, Node *from, Node *to) {
   from->part = to->part = TRUE;
 }
 
+// What is related to a node, of one type of mtd or (0) of any.
+static void connect_node(EwAnalytics *s, gpointer meta, Node *from, guintptr type) {
+  gpointer state = NULL;
+  Mtd other;
+  while (lib.related(meta, from->id, REL_ANY, type, &state, &other)) {
+    Node *to = node_of(s, other.id);
+    if (to != NULL && to != from && matters(from->kind, to->kind))
+      connect_pair(s, meta, from, to);
+  }
+}
+
 // Who relates to whom: edges of objects, and marks on what is part of something else.
-// The kinds are asked for one by one: of any kind, GStreamer 1.26 asserts when it
-// is told to log what it does.
 static void connect_all(EwAnalytics *s, gpointer meta) {
-  gboolean there[N_KINDS] = {FALSE};
-  for (guint id = 0; id < s->nodes->len; id++)
-    there[node_of(s, id)->kind] = TRUE;
+  // Asked for any type, GStreamer 1.26 asserts when it is told to log what it does.
+  // Type by type takes longer.
+  const gboolean any = _gst_debug_min < GST_LEVEL_TRACE;
   g_array_set_size(s->edges, 0);
   for (guint id = 0; id < s->nodes->len; id++) {
     Node *from = node_of(s, id);
-    for (guint8 kind = KIND_OD; kind < N_KINDS; kind++) {
-      gpointer state = NULL;
-      Mtd other;
-      if (!there[kind] || !matters(from->kind, kind))
-        continue;
-      while (lib.related(meta, id, REL_ANY, lib.type[kind], &state, &other)) {
-        Node *to = node_of(s, other.id);
-        if (to != NULL && to != from)
-          connect_pair(s, meta, from, to);
-      }
-    }
+    if (from->kind == KIND_OTHER)
+      continue;
+    if (any)
+      connect_node(s, meta, from, 0);
+    for (guint8 kind = KIND_OD; !any && kind < N_KINDS; kind++)
+      if (lib.type[kind] != 0 && matters(from->kind, kind))
+        connect_node(s, meta, from, lib.type[kind]);
   }
   g_array_sort(s->edges, by_object);
 }

@@ -49,20 +49,16 @@ class Newer(unittest.TestCase):
     def test_analytics_metadata(self):
         with tempfile.TemporaryDirectory() as d:
             newer = str(compile_library("newer", d))
-            for scope in ("RTLD_LOCAL", "RTLD_GLOBAL"):
+            # Under its log of everything GStreamer 1.26 asserts where it does not otherwise.
+            for scope, log in (("RTLD_LOCAL", ""), ("RTLD_GLOBAL", "anrelmeta:7")):
                 with self.subTest(scope=scope):
                     out = self.inside("python3", str(HERE / "analytics" / "inside.py"), EDGEWIRE_TEST_NEWER=newer, EDGEWIRE_TEST_SCOPE=scope,
-                                      G_DEBUG="fatal-criticals")
+                                      G_DEBUG="fatal-criticals", GST_DEBUG=log, GST_DEBUG_FILE="/dev/null")
                     self.assertRegex(out, r"Ran (2[5-9]|[3-9]\d) tests")
                     self.assertNotIn("skipped", out)
 
     def test_a_library_that_is_loaded_for_a_plugin_alone(self):
         self.assertIn('"objects":["7|1|2|4|6|wombat|#|||||||0.5"]', self.inside("python3", str(HERE / "analytics" / "local.py")))
-
-    def test_it_does_not_mind_being_watched(self):
-        out = self.inside("python3", str(HERE / "analytics" / "local.py"), GST_DEBUG="anrelmeta:7,msgconv:7", GST_DEBUG_FILE="/dev/null",
-                          G_DEBUG="fatal-criticals")
-        self.assertIn("wombat", out)
 
     def test_messages_reach_a_file(self):
         with tempfile.TemporaryDirectory() as d:
