@@ -81,7 +81,7 @@ func (c *converter) convertFrame(frame nvdsmeta.Frame) bool {
 		if !payload.Due(frame.Num(), c.cur.frameInterval) {
 			return true
 		}
-		if frame.Audio && c.cur.payloadType == typeDeepstream {
+		if frame.Audio && c.selection.Type == payload.Deepstream {
 			return true // the full schema describes objects in a picture
 		}
 	}

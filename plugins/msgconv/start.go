@@ -30,13 +30,8 @@ func (c *converter) Start() bool {
 		c.Error(code, "msgconv: "+fmt.Sprintf(format, args...), "")
 		return false
 	}
-	if c.cur.msg2pLib != "" || c.cur.payloadType == typeCustom {
-		return fail(gst.LibraryInit, "converter libraries (msg2p-lib=%q, payload-type=PAYLOAD_CUSTOM) are not supported by this version. "+
-			"Use one of the payload types PAYLOAD_DEEPSTREAM, PAYLOAD_DEEPSTREAM_MINIMAL and PAYLOAD_DEEPSTREAM_PROTOBUF.", c.cur.msg2pLib)
-	}
-	if c.cur.payloadType == typeReserved {
-		return fail(gst.LibrarySettings, "payload-type=PAYLOAD_RESERVED stands for no schema. "+
-			"Use PAYLOAD_DEEPSTREAM, PAYLOAD_DEEPSTREAM_MINIMAL or PAYLOAD_DEEPSTREAM_PROTOBUF.")
+	if code, mistake := c.checkSchema(); mistake != "" {
+		return fail(code, "%s", mistake)
 	}
 	var err error
 	if c.labels, err = parseLabelMap(c.cur.labelMap); err != nil {
@@ -69,10 +64,37 @@ func (c *converter) Start() bool {
 		}
 		options.Static = static
 	}
+	if c.cur.template != "" {
+		var code gst.ErrorCode
+		if c.encoder, code, err = c.newTemplate(options); err != nil {
+			return fail(code, "payload-template: %v", err)
+		}
+		return true
+	}
 	if c.encoder, err = payload.New(options); err != nil {
 		return fail(gst.LibrarySettings, "%v", err)
 	}
 	return true
+}
+
+// checkSchema checks the properties that say what a message is, against each other.
+func (c *converter) checkSchema() (code gst.ErrorCode, mistake string) {
+	builtIn := "Use one of the payload types PAYLOAD_DEEPSTREAM, PAYLOAD_DEEPSTREAM_MINIMAL and PAYLOAD_DEEPSTREAM_PROTOBUF."
+	switch s := &c.cur; {
+	case s.template != "" && s.msg2pLib != "":
+		return gst.ResourceSettings, fmt.Sprintf("payload-template=%q and msg2p-lib=%q both make the messages. Set one of them.", s.template, s.msg2pLib)
+	case s.template != "" && s.payloadType != typeDeepstream && s.payloadType != typeCustom:
+		return gst.ResourceSettings, fmt.Sprintf("payload-template makes messages of a schema of its own, and payload-type=%d asks for another. Leave payload-type out.", s.payloadType)
+	case s.msg2pLib != "":
+		return gst.LibraryInit, fmt.Sprintf("converter libraries (msg2p-lib=%q) are not supported by this version. %s", s.msg2pLib, builtIn)
+	case s.template != "":
+		return code, ""
+	case s.payloadType == typeCustom:
+		return gst.LibraryInit, fmt.Sprintf("payload-type=PAYLOAD_CUSTOM is a schema of one's own: name a converter library (msg2p-lib) or a template (payload-template). %s", builtIn)
+	case s.payloadType == typeReserved:
+		return gst.LibrarySettings, fmt.Sprintf("payload-type=PAYLOAD_RESERVED stands for no schema. %s", builtIn)
+	}
+	return code, ""
 }
 
 // Stop frees what Start made.
