@@ -9,6 +9,9 @@ import (
 
 // What encoders of other schemas (pkg/paytemplate, converter libraries) have in common with this one.
 
+// StockLibrary is the file name of DeepStream's own converter library, whose schemas are the built-in ones.
+const StockLibrary = "libnvds_msgconv.so"
+
 // AppendEscaped appends s for use inside a JSON string, always valid UTF-8.
 func AppendEscaped(dst []byte, s string) []byte { return appendEscaped(dst, s) }
 

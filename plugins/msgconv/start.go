@@ -50,6 +50,13 @@ func (c *converter) Start() bool {
 	}
 	c.selection = payload.Selection{Type: options.Type, API: options.API, ComponentID: c.cur.compID,
 		FrameInterval: c.cur.frameInterval, Dummy: c.cur.dummy}
+	if c.cur.usesLibrary() { // the configuration is its business, too
+		var code gst.ErrorCode
+		if c.encoder, code, err = c.newLibrary(options); err != nil {
+			return fail(code, "msg2p-lib: %v", err)
+		}
+		return true
+	}
 	if path := strings.TrimSpace(c.cur.config); path != "" {
 		static, warnings, err := dsconfig.Load(path)
 		if err != nil {
@@ -85,9 +92,7 @@ func (c *converter) checkSchema() (code gst.ErrorCode, mistake string) {
 		return gst.ResourceSettings, fmt.Sprintf("payload-template=%q and msg2p-lib=%q both make the messages. Set one of them.", s.template, s.msg2pLib)
 	case s.template != "" && s.payloadType != typeDeepstream && s.payloadType != typeCustom:
 		return gst.ResourceSettings, fmt.Sprintf("payload-template makes messages of a schema of its own, and payload-type=%d asks for another. Leave payload-type out.", s.payloadType)
-	case s.msg2pLib != "":
-		return gst.LibraryInit, fmt.Sprintf("converter libraries (msg2p-lib=%q) are not supported by this version. %s", s.msg2pLib, builtIn)
-	case s.template != "":
+	case s.template != "" || s.usesLibrary():
 		return code, ""
 	case s.payloadType == typeCustom:
 		return gst.LibraryInit, fmt.Sprintf("payload-type=PAYLOAD_CUSTOM is a schema of one's own: name a converter library (msg2p-lib) or a template (payload-template). %s", builtIn)
@@ -100,6 +105,9 @@ func (c *converter) checkSchema() (code gst.ErrorCode, mistake string) {
 // Stop frees what Start made.
 func (c *converter) Stop() bool {
 	c.dropPending()
+	if l, ok := c.encoder.(interface{ Close() }); ok {
+		l.Close()
+	}
 	c.encoder, c.debug = nil, nil
 	c.roi.free()
 	c.nvds.sdk = nil
