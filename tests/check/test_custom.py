@@ -13,6 +13,7 @@ import unittest
 import ewtest
 import nvds
 from ewtest import APPSRC, ROOT, Gst, Pipeline, rgb_frame
+from test_nvds import broker
 from test_msgconv import CAR, CONFIG, PERSON, payload, run, data
 
 TEMPLATE = """{{/* msgconv: per=%s */}}
@@ -132,6 +133,66 @@ class Templates(Case):
         out = subprocess.run([ewtest.CLI, "check", template], stdout=subprocess.PIPE, text=True, timeout=60)
         self.assertEqual(out.returncode, 2)
         self.assertIn(f"{template}:1:15: wrong: there is no field .frame.nun; did you mean .frame.num?", out.stdout)
+
+
+class Schemas(Case):
+    """What the elements send is what the published JSON Schemas say, by another implementation than the Go tests'."""
+
+    @classmethod
+    def setUpClass(cls):
+        try:
+            import jsonschema
+        except ImportError:
+            raise unittest.SkipTest("python3-jsonschema is not installed")
+        cls.jsonschema = jsonschema
+
+    def schema(self, name):
+        s = json.loads((ROOT / "docs" / "schemas" / f"{name}.schema.json").read_text())
+        self.jsonschema.Draft202012Validator.check_schema(s)
+        return self.jsonschema.Draft202012Validator(s)
+
+    def test_messages_of_regions(self):
+        classified = ("car", 1, 2, 3, 4, {"detection": {"confidence": 0.5}, "color": {"label": "red", "confidence": 0.5}})
+        config = self.file(CONFIG, "site.txt")
+        for kind, name in ((0, "full"), (1, "minimal")):
+            valid = self.schema(name)
+            for properties in ("", "msg2p-newapi=1 frame-interval=1", f"config={config}", f"config={config} msg2p-newapi=1 frame-interval=1", "json-indent=2", "dummy-payload=1"):
+                with self.subTest(kind=kind, properties=properties):
+                    buffers, result = run(f"payload-type={kind} label-map=face=person {properties}", [rgb_frame(0), rgb_frame(1, rois=[PERSON, CAR, classified])])
+                    self.assertEqual(result.text(), "")
+                    messages = [json.loads(m) for b, _ in buffers for m in metas(b)]
+                    self.assertGreaterEqual(len(messages), 1 if kind else 3)
+                    for m in messages:
+                        valid.validate(m)
+                    with self.assertRaises(self.jsonschema.ValidationError):
+                        valid.validate({**messages[0], "@timestamp": 7})
+
+    def test_messages_of_deepstreams_metadata(self):
+        out = self.folder / "out.json"
+        for kind, name in ((0, "full"), (1, "minimal")):
+            for properties in ("", "msg2p-newapi=1 frame-interval=10"):
+                with self.subTest(kind=kind, properties=properties):
+                    launch_deepstream("videotestsrc num-buffers=11 ! nvdstestmeta sources=2 objects=4 events=3 ! "
+                                      f"nvmsgconv payload-type={kind} {properties} ! application/json ! filesink location={out}", "9.1", self)
+                    messages = many(out.read_text())
+                    self.assertGreaterEqual(len(messages), 4)
+                    for m in messages:
+                        self.schema(name).validate(m)
+
+    @unittest.skipUnless(os.path.exists(ewtest.CLI), "the edgewire command is not built")
+    def test_the_command_of_the_page(self):
+        page = (ROOT / "docs" / "payloads.md").read_text()
+        command = next(line for line in page.splitlines() if line.startswith("edgewire consume"))
+        with broker() as address:
+            host, port = address.rsplit(":", 1)
+            result = ewtest.launch("videotestsrc num-buffers=2 ! msgconv payload-type=1 msg2p-newapi=1 frame-interval=1 ! "
+                                   f'msgbroker proto-lib=kafka conn-str="{host};{port};frames"')
+            self.assertTrue(result.eos, result.text())
+            for schema, lines in (("minimal", 0), ("full", 2)):
+                line = command.replace("localhost:9092", address).replace("--count 10", "--count 2").replace("minimal.schema", f"{schema}.schema")
+                out = subprocess.run(["bash", "-c", line], cwd=ROOT, env={**os.environ, "PATH": f"{pathlib.Path(ewtest.CLI).parent}:{os.environ['PATH']}"},
+                                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=120)
+                self.assertEqual(out.stdout.count('"version":"4.0"'), lines, out.stdout)
 
 
 class Libraries(Case):
