@@ -85,6 +85,8 @@ EW_EXPORT NvDsMsgApiErrorType nvds_msgapi_disconnect(NvDsMsgApiHandle h_ptr)
 	if (!h_ptr || !have_core())
 		return NVDS_MSGAPI_ERR;
 	result = core.disconnect((uintptr_t)h_ptr);
+	if (result != EW_OK) /* no handle, or another thread ends it and needs it yet */
+		return (NvDsMsgApiErrorType)result;
 	nvds_msgapi_do_work(h_ptr);
 	core.release((uintptr_t)h_ptr);
 	return (NvDsMsgApiErrorType)result;

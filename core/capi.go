@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
@@ -42,6 +43,7 @@ type capiClient struct {
 	ready   chan struct{} // EW_MSGBROKER: one token: there are answers to tell
 	stop    chan struct{}
 	wg      sync.WaitGroup
+	ending  atomic.Bool // somebody disconnects
 }
 
 // Handles are numbers, never given twice: one that is used after its end, or was none, is refused.
@@ -273,14 +275,17 @@ func edgewire_capi_subscribe(handle C.uintptr_t, topics **C.char, count C.int, c
 }
 
 // edgewire_capi_disconnect ends the connection. The call backs of what it leaves without an answer have
-// been called by EW_MSGBROKER when it returns; of EW_MSGAPI they are in out, as with collect, and the handle
-// is released by edgewire_capi_release.
+// been called by EW_MSGBROKER when it returns; of EW_MSGAPI they are there to be collected, and who was given
+// EW_OK does so and releases the handle by edgewire_capi_release. Of several threads that disconnect at once one is.
 //
 //export edgewire_capi_disconnect
 func edgewire_capi_disconnect(handle C.uintptr_t) (result C.int) {
 	defer capiGuard("disconnect", &result)
 	c := capiClientOf(uintptr(handle))
 	if c == nil {
+		return C.EW_ERR
+	}
+	if c.ending.Swap(true) {
 		return C.EW_ERR
 	}
 	end := func() {
@@ -290,17 +295,10 @@ func edgewire_capi_disconnect(handle C.uintptr_t) (result C.int) {
 		if c.family == C.EW_MSGBROKER {
 			close(c.stop)
 			c.wg.Wait()
-			capiRelease(c.handle)
 		}
 	}
-	if c.family == C.EW_MSGBROKER {
-		capiClients.Lock() // two at once: one of them
-		_, there := capiClients.m[c.handle]
-		delete(capiClients.m, c.handle)
-		capiClients.Unlock()
-		if !there {
-			return C.EW_ERR
-		}
+	if c.family == C.EW_MSGBROKER { // nobody finds it any more
+		capiRelease(c.handle)
 	}
 	if uintptr(C.ew_inside()) == c.handle { // from within a call back, which the end would wait for
 		safe.Go(nil, "end of a C application's connection", nil, func() {

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 const brokerHelp = `
@@ -50,7 +53,13 @@ func runBroker(ctx context.Context, args []string, s streams) error {
 		opts = append(opts, kfake.Ports(port))
 	}
 	if *data != "" {
-		opts = append(opts, kfake.DataDir(*data))
+		lock, err := lockFolder(*data)
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+		// What a client was told is kept must be there when this process is killed, too.
+		opts = append(opts, kfake.DataDir(*data), kfake.SyncWrites())
 	}
 	// Topics that --data has brought back exist already: CreateTopic below
 	// then reports so, which SeedTopics would take for a failure.
@@ -59,6 +68,9 @@ func runBroker(ctx context.Context, args []string, s streams) error {
 		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", *listen, err)
 	}
 	defer cluster.Close()
+	if *data != "" {
+		keepTopics(cluster, *partitions)
+	}
 	for _, topic := range topics {
 		if cluster.TopicInfo(topic) != nil {
 			continue
@@ -83,6 +95,41 @@ func runBroker(ctx context.Context, args []string, s streams) error {
 	<-ctx.Done()
 	fmt.Fprintln(s.out, "edgewire broker has stopped")
 	return nil
+}
+
+// keepTopics writes each topic that is made by its first use to disk at once: kfake does so when it stops, and
+// without the name its messages would not be found again after a crash.
+func keepTopics(cluster *kfake.Cluster, partitions int) {
+	cluster.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		req, ok := r.(*kmsg.MetadataRequest)
+		if !ok || !req.AllowAutoTopicCreation {
+			return nil, nil, false
+		}
+		for _, t := range req.Topics {
+			if t.Topic != nil && cluster.TopicInfo(*t.Topic) == nil {
+				_ = cluster.CreateTopic(*t.Topic, int32(partitions), nil) // a name that is refused: the answer says so
+			}
+		}
+		return nil, nil, false
+	})
+}
+
+// lockFolder takes --data for this process: two brokers would write over each other's messages. The kernel
+// lets go of it when the process ends, however it ends.
+func lockFolder(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("cannot make --data: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write --data: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("--data %s is used by another broker (%w); stop that one, or name another folder", dir, err)
+	}
+	return f, nil
 }
 
 // listenAddress checks that clients can be sent back to this address: Kafka's

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -118,6 +119,39 @@ func TestBrokerKeepsItsData(t *testing.T) {
 	r := runLine(t.Context(), "", "consume", "--brokers", address, "--topic", "kept", "--from-start", "--count", "3", "--raw", "--idle-timeout", "10s")
 	if r.code != exitOK || r.out != "a\nb\nc\n" {
 		t.Errorf("after the restart: %d, %q, %s", r.code, r.out, r.err)
+	}
+}
+
+// TestBrokerKilled: kill -9 loses nothing that was acknowledged, and two brokers do not share a folder.
+func TestBrokerKilled(t *testing.T) {
+	const argsEnv = "EDGEWIRE_TEST_BROKER"
+	if args := os.Getenv(argsEnv); args != "" { // the child
+		runLine(t.Context(), "", strings.Split(args, "\n")...)
+		return
+	}
+	data, ready := t.TempDir(), filepath.Join(t.TempDir(), "ready")
+	child := exec.Command(os.Args[0], "-test.run=^TestBrokerKilled$", "-test.timeout=60s")
+	child.Env = append(os.Environ(), argsEnv+"="+strings.Join([]string{"broker", "--listen", "127.0.0.1:0", "--ready-file", ready, "--data", data}, "\n"))
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = child.Process.Kill(); _ = child.Wait() }()
+	var address string
+	for i := 0; address == "" && i < 1000; i++ {
+		b, _ := os.ReadFile(ready)
+		address = strings.TrimSpace(string(b))
+		time.Sleep(10 * time.Millisecond)
+	}
+	send(t, address, "made-by-use", text("a", "b", "c")...)
+	if r := runLine(t.Context(), "", "broker", "--listen", "127.0.0.1:0", "--data", data); r.code != exitError || !strings.Contains(r.err, "another broker") {
+		t.Errorf("a second one: %d, %s", r.code, r.err)
+	}
+	_ = child.Process.Kill()
+	_ = child.Wait()
+	address, _ = startBroker(t, "--data", data)
+	r := runLine(t.Context(), "", "consume", "--brokers", address, "--topic", "made-by-use", "--from-start", "--count", "3", "--raw", "--idle-timeout", "10s")
+	if r.code != exitOK || r.out != "a\nb\nc\n" {
+		t.Errorf("after the kill: %d, %q, %s", r.code, r.out, r.err)
 	}
 }
 

@@ -47,6 +47,8 @@ type Layout struct {
 	pose, embedding                         uintptr
 	has3D, worldFeet, imageFeet, visibility uintptr
 	hull                                    uintptr
+
+	solidSize, sceneCount uintptr // NvDsBbox3dObject, and NvDsBbox3dObjectList.num_objects behind 600 of them; 0 for none
 }
 
 var layouts = []*Layout{
@@ -65,6 +67,7 @@ var layouts = []*Layout{
 		sensorInfo: 168, objLabel: 336, objClassifiers: 464,
 		eventSize: 14032, otherAttrs: 13832, videoPath: 13840, extMsg: 13848, extMsgSize: 13856, pose: 13864, embedding: 13880,
 		has3D: 13896, worldFeet: 13904, imageFeet: 13912, visibility: 13920, hull: 13928,
+		solidSize: 88, sceneCount: 52800,
 	},
 	{
 		Releases: []Release{{9, 0}},
@@ -73,6 +76,7 @@ var layouts = []*Layout{
 		sensorInfo: 168, objLabel: 344, objClassifiers: 472,
 		eventSize: 14040, otherAttrs: 13832, videoPath: 13840, extMsg: 13848, extMsgSize: 13856, pose: 13864, embedding: 13880,
 		has3D: 13896, worldFeet: 13904, imageFeet: 13912, visibility: 13920, hull: 13928,
+		solidSize: 96, sceneCount: 57600,
 	},
 	{
 		Releases: []Release{{9, 1}}, // the sizes of 9.0 with other insides
@@ -81,6 +85,7 @@ var layouts = []*Layout{
 		sensorInfo: 168, objLabel: 344, objClassifiers: 472,
 		eventSize: 14040, otherAttrs: 13832, videoPath: 13840, extMsg: 13848, extMsgSize: 13856, pose: 13864, embedding: 13880,
 		has3D: 13896, worldFeet: 13904, imageFeet: 13912, visibility: 14032, hull: 13920,
+		solidSize: 96, sceneCount: 57600,
 	},
 }
 
@@ -140,8 +145,12 @@ const (
 	faceName, faceEyeColor, faceAge, faceMask                             = 40, 48, 56, 64
 	productBrand, productKind, productShape, productMask                  = 0, 8, 16, 24
 	arrayLen                                                              = 8 // of GArray
-	listNext                                                              = 8 // of GList
-	rectTop, rectLeft, rectWidth, rectHeight, coordsLeft, coordsTop       = 0, 4, 8, 12, 0, 4
+
+	// NvDsBbox3dObject, and NvDsBbox3dObjectList from num_objects on.
+	solidScore, solidLabel, solidClassScore, solidID, solidEmbedding = 48, 56, 72, 76, 80
+	sceneTime, sceneFrame, sceneCamera, sceneSensorStr               = 8, 16, 20, 24
+	listNext                                                         = 8 // of GList
+	rectTop, rectLeft, rectWidth, rectHeight, coordsLeft, coordsTop  = 0, 4, 8, 12, 0, 4
 )
 
 // LayoutOf finds the layout of a release. The error names the release and what

@@ -17,6 +17,7 @@ const maxMetas = 1 << 17
 type Reader struct {
 	Layout *Layout
 	budget budget
+	cut    bool // the batch's own list was cut when HasScenes went through it
 }
 
 // Frame is a frame of a batch.
@@ -46,7 +47,7 @@ func (r *Reader) Frames(batch uintptr, f func(Frame) bool) {
 
 // Broken reports whether a list of the batch was cut, because it ran in a
 // circle or was beyond all measure.
-func (r *Reader) Broken() bool { return r.budget.broken }
+func (r *Reader) Broken() bool { return r.budget.broken || r.cut }
 
 // Num is the number of a frame.
 func (f Frame) Num() uint64 { return uint64(uint32(i32(f.Addr + frameNum))) }

@@ -284,7 +284,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("junk"), uint8(0))
 	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}, uint8(3))
 	f.Add([]byte{0xff, 0, 0x80, 9, 9, 9}, uint8(2))
-	const size = 1 << 16
+	const size = 1 << 18
 	f.Fuzz(func(t *testing.T, junk []byte, which uint8) {
 		if len(junk) == 0 {
 			return
@@ -309,6 +309,9 @@ func FuzzRead(f *testing.F) {
 		var out event.Frame
 		r := Reader{Layout: l}
 		if err := readAll(&r, batch, &out); err == nil && len(out.Objects)+len(out.Events) > maxMetas {
+			t.Error("beyond the limit")
+		}
+		if _, _, s, err := readScenes(&r, batch); err == nil && len(s.Objects) > 600 {
 			t.Error("beyond the limit")
 		}
 		Guard(func() { l.Fits(batch) })

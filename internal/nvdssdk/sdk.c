@@ -29,7 +29,9 @@ typedef struct {
 } NvdsPayload;
 
 #define TYPE_PAYLOAD 8       // NVDS_PAYLOAD_META
+#define TYPE_SPARSE4D 31     // NVDS_CUSTOM_MSG_SPARSE4D, in all releases that have it
 #define META_MUTEX 112       // of NvDsBatchMeta: a GRecMutex
+#define MISC_BATCH_INFO 128  // of NvDsBatchMeta: gint64[4]
 
 // An NvDsPayload of ours, and what our own msgbroker wants to know beside.
 typedef struct {
@@ -64,7 +66,7 @@ static int search_object(struct dl_phdr_info *info, size_t size, void *data) {
   Search *s = data;
   const char *base = strrchr(info->dlpi_name, '/');
   base = base != NULL ? base + 1 : info->dlpi_name;
-  if (strstr(base, "nvds") == NULL)
+  if (strstr(base, "nvds") == NULL && strstr(base, "cudart") == NULL)
     return 0;
   void *lib = dlopen(info->dlpi_name, RTLD_LAZY | RTLD_NOLOAD);
   if (lib == NULL)
@@ -74,7 +76,7 @@ static int search_object(struct dl_phdr_info *info, size_t size, void *data) {
   return s->found != NULL;
 }
 
-static gpointer look_up(const char *name) {
+gpointer ew_nvds_look_up(const char *name) {
   Search s = {name, dlsym(RTLD_DEFAULT, name)};
   if (s.found == NULL)
     dl_iterate_phdr(search_object, &s);
@@ -93,14 +95,37 @@ void ew_nvds_resolve(EwNvdsSdk *sdk) {
   };
   sdk->missing = NULL;
   for (guint i = 0; i < G_N_ELEMENTS(wanted); i++)
-    if ((*wanted[i].to = look_up(wanted[i].name)) == NULL && sdk->missing == NULL)
+    if ((*wanted[i].to = ew_nvds_look_up(wanted[i].name)) == NULL && sdk->missing == NULL)
       sdk->missing = wanted[i].name;
+}
+
+// Puts an empty batch on a buffer that has none, as nvmsgconv does for data maps;
+// NULL if the SDK cannot. The buffer is writable.
+gpointer ew_nvds_add_batch(gpointer buffer) {
+  gpointer (*create)(guint) = (gpointer(*)(guint))ew_nvds_look_up("nvds_create_batch_meta");
+  EwNvdsMeta *(*add)(gpointer, gpointer, gpointer, gpointer, gpointer) =
+      (EwNvdsMeta * (*)(gpointer, gpointer, gpointer, gpointer, gpointer)) ew_nvds_look_up("gst_buffer_add_nvds_meta");
+  gpointer copy = ew_nvds_look_up("nvds_batch_meta_copy_func"), release = ew_nvds_look_up("nvds_batch_meta_release_func");
+  gpointer batch = create != NULL && add != NULL && copy != NULL && release != NULL ? create(1) : NULL;
+  if (batch == NULL)
+    return NULL;
+  EwNvdsMeta *meta = add(buffer, batch, NULL, copy, release);
+  if (meta == NULL) {
+    ((void (*)(gpointer, gpointer))release)(batch, NULL);
+    return NULL;
+  }
+  meta->meta_type = EW_NVDS_BATCH_GST_META;
+  BaseMeta *base = batch;
+  base->batch = batch;
+  base->copy = (gpointer(*)(gpointer, gpointer))copy;
+  base->release = (void (*)(gpointer, gpointer))release;
+  return batch;
 }
 
 // nvds_version is in libnvds_utils, which not every pipeline loads: it lies
 // beside the library whose functions the buffer's meta names.
 static gpointer version_function(gpointer buffer) {
-  gpointer f = look_up("nvds_version");
+  gpointer f = ew_nvds_look_up("nvds_version");
   EwNvdsCache cache = {0, 0};
   gpointer state = NULL;
   GstMeta *meta;
@@ -206,13 +231,14 @@ static Sealed *seal(const guint8 *data, const char *text, const EwNvdsRecord *r)
   return s;
 }
 
-// Attaches n payloads. The SDK puts user metas in front of a frame's list (and
-// at the end of a batch's), and who publishes them goes from the front: the last
-// comes first, so that messages leave in the order of their making.
+// Attaches n payloads, all to frames or all to the batch. The SDK puts user metas
+// in front of a frame's list and at the end of a batch's, and who publishes them
+// goes from the front: of a frame the last comes first, so that messages leave in
+// the order of their making.
 gboolean ew_nvds_attach(const EwNvdsSdk *sdk, guint64 batch, const guint8 *data, const char *text,
     const EwNvdsRecord *records, guint n) {
-  for (guint i = n; i > 0; i--) {
-    const EwNvdsRecord *r = &records[i - 1];
+  for (guint i = 0; i < n; i++) {
+    const EwNvdsRecord *r = records[0].kind >= EW_NVDS_TO_BATCH ? &records[i] : &records[n - 1 - i];
     UserMeta *user = sdk->acquire_user_meta((gpointer)(guintptr)batch);
     if (user == NULL)
       return FALSE;
@@ -228,6 +254,8 @@ gboolean ew_nvds_attach(const EwNvdsSdk *sdk, guint64 batch, const guint8 *data,
       sdk->add_to_audio_frame(target, user);
     else
       sdk->add_to_batch(target, user);
+    if (r->kind == EW_NVDS_TO_BATCH_OF_SCENES) // tells nvmsgbroker to look at the batch instead of its frames
+      *(gint64 *)((char *)target + MISC_BATCH_INFO) = TYPE_SPARSE4D;
   }
   return TRUE;
 }

@@ -180,12 +180,26 @@ func (w *Writer) Reset() { w.data, w.text, w.records = w.data[:0], w.text[:0], w
 
 // Add copies a payload for a frame.
 func (w *Writer) Add(p *Payload, f nvdsmeta.Frame) {
-	kind := C.gint32(C.EW_NVDS_TO_FRAME)
 	if f.Audio {
-		kind = C.EW_NVDS_TO_AUDIO_FRAME
+		w.add(p, f.Addr, C.EW_NVDS_TO_AUDIO_FRAME)
+	} else {
+		w.add(p, f.Addr, C.EW_NVDS_TO_FRAME)
 	}
+}
+
+// AddToBatch copies a payload for a batch, of a scene of all its frames or not. All that a Writer holds at a
+// time is for frames, or for batches.
+func (w *Writer) AddToBatch(p *Payload, batch uintptr, scene bool) {
+	if scene {
+		w.add(p, batch, C.EW_NVDS_TO_BATCH_OF_SCENES)
+	} else {
+		w.add(p, batch, C.EW_NVDS_TO_BATCH)
+	}
+}
+
+func (w *Writer) add(p *Payload, target uintptr, kind C.gint32) {
 	w.records = append(w.records, C.EwNvdsRecord{
-		target: C.guint64(f.Addr), kind: kind, data: C.guint64(len(w.data)), size: C.guint64(len(p.Data)),
+		target: C.guint64(target), kind: kind, data: C.guint64(len(w.data)), size: C.guint64(len(p.Data)),
 		text: C.guint32(len(w.text)), key_len: C.guint32(len(p.Key)), content_type_len: C.guint32(len(p.ContentType)),
 		comp_id: C.guint32(p.CompID), timestamp: C.gint64(p.TimestampMS),
 	})

@@ -19,7 +19,7 @@ typedef struct {
   const char *where; // which library or plugin says so; NULL: nobody
 } EwNvdsVersion;
 
-enum { EW_NVDS_TO_FRAME, EW_NVDS_TO_AUDIO_FRAME, EW_NVDS_TO_BATCH };
+enum { EW_NVDS_TO_FRAME, EW_NVDS_TO_AUDIO_FRAME, EW_NVDS_TO_BATCH, EW_NVDS_TO_BATCH_OF_SCENES };
 
 // A payload to attach, as offsets into the bytes and the texts of a call: Go
 // memory without pointers, which cgo need not look through.
@@ -38,7 +38,9 @@ typedef struct {
   gint64 timestamp;
 } EwNvdsSide;
 
+gpointer ew_nvds_look_up(const char *name);
 gpointer ew_nvds_find(gpointer buffer);
+gpointer ew_nvds_add_batch(gpointer buffer);
 gboolean ew_nvds_has_batch(GstBuffer *buffer);
 void ew_nvds_resolve(EwNvdsSdk *sdk);
 void ew_nvds_version(gpointer buffer, EwNvdsVersion *from_library);

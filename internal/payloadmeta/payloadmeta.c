@@ -2,7 +2,7 @@
 #include "payloadmeta.h"
 #include <string.h>
 
-static GType api; // of the custom meta, set once
+static const GstMetaInfo *info; // of the custom meta, set once
 static GQuark q_payload, q_content_type, q_key, q_timestamp, q_comp_id, q_fields;
 static GstCaps *unix_time, *ntp_time; // what a reference timestamp counts from
 
@@ -11,7 +11,7 @@ gboolean ew_payload_register(void) {
   if (g_once_init_enter(&once)) {
     // Without tags and without a transform function GStreamer copies the meta
     // whenever a buffer is copied, which is what a payload wants.
-    const GstMetaInfo *info = gst_meta_get_info(EW_PAYLOAD_META);
+    info = gst_meta_get_info(EW_PAYLOAD_META);
     if (info == NULL) {
       static const gchar *tags[] = {NULL};
       info = gst_meta_register_custom(EW_PAYLOAD_META, tags, NULL, NULL, NULL);
@@ -26,63 +26,70 @@ gboolean ew_payload_register(void) {
     ntp_time = gst_caps_new_empty_simple("timestamp/x-ntp");
     GST_MINI_OBJECT_FLAG_SET(unix_time, GST_MINI_OBJECT_FLAG_MAY_BE_LEAKED);
     GST_MINI_OBJECT_FLAG_SET(ntp_time, GST_MINI_OBJECT_FLAG_MAY_BE_LEAKED);
-    if (info != NULL)
-      api = info->api;
     g_once_init_leave(&once, 1);
   }
-  return api != 0;
+  return info != NULL;
 }
 
-static void set_content_type(GstStructure *s, const char *text, gsize len) {
-  // The usual ones need no copy.
+// The usual content types need no copy; NULL for others.
+static const char *known_type(const char *text, gsize len) {
   static const char *const known[] = {"application/json", "application/x-protobuf"};
-  GValue v = G_VALUE_INIT;
-  g_value_init(&v, G_TYPE_STRING);
   for (guint i = 0; i < G_N_ELEMENTS(known); i++)
     if (strlen(known[i]) == len && memcmp(known[i], text, len) == 0)
-      g_value_set_static_string(&v, known[i]);
-  if (g_value_get_string(&v) == NULL)
-    g_value_take_string(&v, g_strndup(text, len));
-  gst_structure_id_take_value(s, q_content_type, &v);
+      return known[i];
+  return NULL;
+}
+
+static void take(GstStructure *s, GQuark field, GValue v) { gst_structure_id_take_value(s, field, &v); }
+
+static GValue new_string(const char *text, gsize len) {
+  GValue v = G_VALUE_INIT;
+  g_value_init(&v, G_TYPE_STRING);
+  g_value_take_string(&v, g_strndup(text, len));
+  return v;
+}
+
+static GValue part_of(GBytes *all, gsize at, gsize size) {
+  GValue v = G_VALUE_INIT;
+  g_value_init(&v, G_TYPE_BYTES);
+  g_value_take_boxed(&v, size == g_bytes_get_size(all) ? g_bytes_ref(all) : g_bytes_new_from_bytes(all, at, size));
+  return v;
 }
 
 // Attaches n payloads. They share one copy of data.
 gboolean ew_payload_attach(gpointer buffer, const guint8 *data, gsize size, const char *text, const EwRecord *records, guint n) {
   GBytes *all = g_bytes_new(data, size);
+  GValue type = G_VALUE_INIT, timestamp = G_VALUE_INIT, comp_id = G_VALUE_INIT;
   guint i;
+  g_value_init(&timestamp, G_TYPE_INT64);
+  g_value_init(&comp_id, G_TYPE_UINT);
   for (i = 0; i < n; i++) {
     const EwRecord *r = &records[i];
-    GstCustomMeta *meta = gst_buffer_add_custom_meta(buffer, EW_PAYLOAD_META);
+    // What gst_buffer_add_custom_meta does after looking the name up, under a lock.
+    GstCustomMeta *meta = (GstCustomMeta *)gst_buffer_add_meta(buffer, info, NULL);
     if (meta == NULL)
       break;
     GstStructure *s = gst_custom_meta_get_structure(meta);
-    GValue v = G_VALUE_INIT;
-    g_value_init(&v, G_TYPE_BYTES);
-    g_value_take_boxed(&v, r->size == size ? g_bytes_ref(all) : g_bytes_new_from_bytes(all, r->data, r->size));
-    gst_structure_id_take_value(s, q_payload, &v);
-    set_content_type(s, text + r->content_type, r->content_type_len);
-    if (r->key_len > 0) {
-      v = (GValue)G_VALUE_INIT;
-      g_value_init(&v, G_TYPE_STRING);
-      g_value_take_string(&v, g_strndup(text + r->key, r->key_len));
-      gst_structure_id_take_value(s, q_key, &v);
+    const char *known = known_type(text + r->content_type, r->content_type_len);
+    take(s, q_payload, part_of(all, r->data, r->size));
+    if (known != NULL) {
+      type = (GValue)G_VALUE_INIT;
+      g_value_init(&type, G_TYPE_STRING);
+      g_value_set_static_string(&type, known);
+      take(s, q_content_type, type);
+    } else {
+      take(s, q_content_type, new_string(text + r->content_type, r->content_type_len));
     }
-    if (r->fields_size > 0) {
-      v = (GValue)G_VALUE_INIT;
-      g_value_init(&v, G_TYPE_BYTES);
-      g_value_take_boxed(&v, g_bytes_new_from_bytes(all, r->fields, r->fields_size));
-      gst_structure_id_take_value(s, q_fields, &v);
-    }
+    if (r->key_len > 0)
+      take(s, q_key, new_string(text + r->key, r->key_len));
+    if (r->fields_size > 0)
+      take(s, q_fields, part_of(all, r->fields, r->fields_size));
     if (r->timestamp != 0) {
-      v = (GValue)G_VALUE_INIT;
-      g_value_init(&v, G_TYPE_INT64);
-      g_value_set_int64(&v, r->timestamp);
-      gst_structure_id_take_value(s, q_timestamp, &v);
+      g_value_set_int64(&timestamp, r->timestamp);
+      take(s, q_timestamp, timestamp);
     }
-    v = (GValue)G_VALUE_INIT;
-    g_value_init(&v, G_TYPE_UINT);
-    g_value_set_uint(&v, r->comp_id);
-    gst_structure_id_take_value(s, q_comp_id, &v);
+    g_value_set_uint(&comp_id, r->comp_id);
+    take(s, q_comp_id, comp_id);
   }
   g_bytes_unref(all);
   return i == n;
@@ -140,7 +147,7 @@ gboolean ew_payload_collect(gpointer buffer, EwBatch *batch, gboolean whole) {
   GstMeta *meta;
   gboolean first = batch->state == NULL;
   batch->n = 0;
-  while (batch->n < EW_BATCH && (meta = gst_buffer_iterate_meta_filtered(buffer, &batch->state, api)) != NULL) {
+  while (batch->n < EW_BATCH && (meta = gst_buffer_iterate_meta_filtered(buffer, &batch->state, info->api)) != NULL) {
     if (read_meta(gst_custom_meta_get_structure((GstCustomMeta *)meta), &batch->out[batch->n]))
       batch->n++;
   }

@@ -13,6 +13,8 @@
 //   - a CSV file for every schema, which the reference reads for the full one alone;
 //   - an unknown escape, invalid UTF-8 or a missing YAML file is an error instead of a crash.
 //
+// A YAML group ds3d::datamap names the entries of lidar data (DataMap).
+//
 // What the reference silently ignores is a warning: groups that are off for want of a valid enable, unknown
 // groups and keys, repeated keys, text behind a group's number.
 package dsconfig

@@ -45,6 +45,8 @@ type loader struct {
 	static   *Static
 	warnings []Warning
 	lines    map[string]int // where each group that is on stands, by kind and number
+
+	dataMapLine int // where the last group of a data map stands
 }
 
 // field is one key of a group, from a key file or from YAML.
@@ -150,6 +152,9 @@ func (l *loader) group(name string, line int, fields []field) error {
 		}
 		if kind != "" {
 			remedy = "write a number behind " + kind + ", such as " + kind + "0"
+		}
+		if IsDataMap(name) {
+			remedy = "a data map is described in a YAML file alone: name the file .yml"
 		}
 		if trimmed := strings.TrimSpace(name); trimmed != name {
 			if _, _, _, good := splitGroup(trimmed); good {

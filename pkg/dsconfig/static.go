@@ -9,6 +9,8 @@ type Static struct {
 	Sensors   map[int]Sensor
 	Places    map[int]Place
 	Analytics map[int]Analytics
+	// DataMap names what a lidar message is made of; nil when no group does (see NewDataMap).
+	DataMap *DataMap
 }
 
 // Sensor describes a camera or another sensor.

@@ -29,8 +29,10 @@ func (l *loader) yaml(data []byte) error {
 				Cause: fmt.Sprintf("this group stands in line %d already", first), Remedy: "keep one of them"}
 		}
 		seen[name.Value] = name.Line
-		if strings.HasPrefix(name.Value, "ds3d::datamap") {
-			l.warn(name.Line, printable(name.Value), "", "3D data maps are not converted; the group is ignored", "remove it")
+		if IsDataMap(name.Value) {
+			if err := l.dataMap(name, body); err != nil {
+				return err
+			}
 			continue
 		}
 		if _, _, _, ok := splitGroup(name.Value); ok && body.Kind != yaml.MappingNode {
@@ -61,7 +63,7 @@ func (l *loader) yamlFields(group string, body *yaml.Node) ([]field, error) {
 				return nil, f.Errorf("keep one of them", "set in line %d already", other.Line)
 			}
 		}
-		if _, _, _, ok := splitGroup(group); ok && v.Kind != yaml.ScalarNode {
+		if _, _, _, ok := splitGroup(group); (ok || IsDataMap(group)) && v.Kind != yaml.ScalarNode {
 			return nil, f.Errorf("write one text; lists are written like 1.5;2.5;3.5", "is not a single value")
 		}
 		f.Raw = v.Value

@@ -77,6 +77,8 @@ type Object struct {
 	HasConfidence   bool
 	Box             Box
 	Classifications []Classification
+	Pose            Pose        // only the schemas' events have one
+	Mask            [][]float64 // outline: polygons, each x, y, x, y … in the picture's pixels; in the schemas' events
 }
 
 // Score returns the confidence, or 1 when the detector gives none.
@@ -89,7 +91,17 @@ func (o *Object) Score() float32 {
 
 // Reset empties the object and keeps the memory of its slices.
 func (o *Object) Reset() {
-	*o = Object{Classifications: o.Classifications[:0]}
+	*o = Object{Classifications: o.Classifications[:0], Pose: Pose{Joints: o.Pose.Joints[:0]}, Mask: o.Mask[:0]}
+}
+
+// AddPolygon appends an empty polygon to the mask and returns it; append the numbers to it.
+func (o *Object) AddPolygon() *[]float64 { return addPolygon(&o.Mask) }
+
+func addPolygon(mask *[][]float64) *[]float64 {
+	*mask = extend(*mask)
+	p := &(*mask)[len(*mask)-1]
+	*p = (*p)[:0]
+	return p
 }
 
 // AddClassification appends a classification of the given type ("color", "make" …), without labels.

@@ -20,6 +20,9 @@ func TestReuseKeepsMemoryAndNothingElse(t *testing.T) {
 			c := o.AddClassification("color")
 			c.AddLabel("red", 0.5)
 			c.AddLabel("blue", 0.4)
+			o.Pose.Joints = append(o.Pose.Joints, Joint{X: 2})
+			m := o.AddPolygon()
+			*m = append(*m, 1, 2)
 			e := f.AddEvent()
 			e.Signature = append(e.Signature, 1, 2)
 			e.Embedding = append(e.Embedding, 1)
@@ -47,7 +50,7 @@ func TestReuseKeepsMemoryAndNothingElse(t *testing.T) {
 		t.Error("a custom message is still referred to")
 	}
 	o, e := f.AddObject(), f.AddEvent()
-	if !reflect.DeepEqual(*o, Object{Classifications: o.Classifications}) || len(o.Classifications) != 0 {
+	if !reflect.DeepEqual(*o, Object{Classifications: []Classification{}, Pose: Pose{Joints: []Joint{}}, Mask: [][]float64{}}) {
 		t.Errorf("%+v", o)
 	}
 	empty := Event{Signature: []float64{}, Embedding: []float32{}, Pose: Pose{Joints: []Joint{}}, Tracking3D: Tracking3D{Hull: []int32{}}, Ext: Ext{Mask: [][]float64{}}}
@@ -128,6 +131,38 @@ func TestEventsFromObjects(t *testing.T) {
 	}
 	if f.Events[3].ObjectID != Str("wombat") || f.Events[4].ObjectID.Set {
 		t.Errorf("%+v %+v", f.Events[3].ObjectID, f.Events[4].ObjectID)
+	}
+}
+
+func TestEventsTakePoseAndMask(t *testing.T) {
+	f := &Frame{}
+	for _, label := range []string{"person", "car", "face", "product", "bag", "wombat"} {
+		o := f.AddObject()
+		o.Label = label
+		o.Pose = Pose{Type: Pose2D, Joints: []Joint{{X: 1, Y: 2, Confidence: 0.5}}}
+		for i := range 2 {
+			p := o.AddPolygon()
+			*p = append(*p, float64(i), 2, 3, 4, 5, 6)
+		}
+	}
+	f.EventsFromObjects()
+	f.EventsFromObjects() // nothing of the first time is left
+	mask := [][]float64{{0, 2, 3, 4, 5, 6}, {1, 2, 3, 4, 5, 6}}
+	for i, want := range []ObjectType{PersonExt, VehicleExt, FaceExt, ProductExt, Bag, Unknown} {
+		e := &f.Events[i]
+		if e.ObjectType != want || len(e.Pose.Joints) != 1 || e.Pose.Joints[0].Y != 2 {
+			t.Errorf("%s: %+v", f.Objects[i].Label, e)
+		}
+		if masked := want != Bag && want != Unknown; masked && !reflect.DeepEqual(e.Ext.Mask, mask) || !masked && len(e.Ext.Mask) > 0 {
+			t.Errorf("%s: %v", f.Objects[i].Label, e.Ext.Mask)
+		}
+	}
+	if f.Events[0].Ext.Kind != ExtPerson {
+		t.Errorf("%+v", f.Events[0].Ext)
+	}
+	f.Events[0].Ext.Mask[0][0] = 9
+	if f.Objects[0].Mask[0][0] == 9 {
+		t.Error("the event shares the object's memory")
 	}
 }
 

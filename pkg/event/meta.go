@@ -98,13 +98,12 @@ type Event struct {
 
 // Reset empties the event and keeps the memory of its slices.
 func (e *Event) Reset() {
-	*e = Event{
-		Signature:  e.Signature[:0],
-		Embedding:  e.Embedding[:0],
-		Pose:       Pose{Joints: e.Pose.Joints[:0]},
-		Tracking3D: Tracking3D{Hull: e.Tracking3D.Hull[:0]},
-		Ext:        Ext{Mask: e.Ext.Mask[:0]},
-	}
+	// Cleared in place: a composite literal would be built elsewhere and copied, and the struct is large.
+	signature, embedding, joints := e.Signature[:0], e.Embedding[:0], e.Pose.Joints[:0]
+	hull, mask := e.Tracking3D.Hull[:0], e.Ext.Mask[:0]
+	*e = Event{}
+	e.Signature, e.Embedding, e.Pose.Joints = signature, embedding, joints
+	e.Tracking3D.Hull, e.Ext.Mask = hull, mask
 }
 
 // ExtKind says which attributes an Ext holds.
@@ -136,12 +135,7 @@ type Ext struct {
 }
 
 // AddPolygon appends an empty polygon to the mask and returns it; append the numbers to it.
-func (x *Ext) AddPolygon() *[]float64 {
-	x.Mask = extend(x.Mask)
-	p := &x.Mask[len(x.Mask)-1]
-	*p = (*p)[:0]
-	return p
-}
+func (x *Ext) AddPolygon() *[]float64 { return addPolygon(&x.Mask) }
 
 // PoseType says how many dimensions the joints of a Pose have.
 type PoseType int32

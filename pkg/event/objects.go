@@ -11,7 +11,8 @@ import (
 // decides about the object type (TypeOfLabel); an object of no known type becomes Unknown and carries its
 // label as ObjectID. Events are of type Moving, which is what a detection without an analysis amounts to.
 // Classifications whose type is the name of an attribute ("color", "gender" …) become that attribute; the
-// label of a vehicle that says more than "vehicle" becomes its type.
+// label of a vehicle that says more than "vehicle" becomes its type. A pose is taken over, and the mask of a
+// vehicle, person, face or product.
 func (f *Frame) EventsFromObjects() {
 	f.Events = f.Events[:0]
 	for i := range f.Objects {
@@ -31,31 +32,77 @@ func (f *Frame) EventsFromObjects() {
 			e.ObjectID = Str(o.Label)
 		}
 		e.Ext.fromObject(e.ObjectType, o)
+		if len(o.Pose.Joints) > 0 {
+			e.Pose.Type, e.Pose.Joints = o.Pose.Type, append(e.Pose.Joints, o.Pose.Joints...)
+			if e.ObjectType == Person {
+				e.Ext.init(Person) // the minimal schema has a pose behind attributes only
+			}
+		}
+		e.outline(o.Mask)
+	}
+}
+
+// outline takes over a mask, which makes the object's type the one that has masks. Types without such a one
+// have no place for it.
+func (e *Event) outline(mask [][]float64) {
+	if len(mask) == 0 {
+		return
+	}
+	switch e.ObjectType {
+	case Vehicle:
+		e.ObjectType = VehicleExt
+	case Person:
+		e.ObjectType = PersonExt
+	case Face:
+		e.ObjectType = FaceExt
+	case Product:
+		e.ObjectType = ProductExt
+	default:
+		return
+	}
+	for _, polygon := range mask {
+		p := e.Ext.AddPolygon()
+		*p = append(*p, polygon...)
 	}
 }
 
 // TypeOfLabel returns the object type that a class name stands for, whatever its case; Unknown if none.
+//
+// Only names that lose nothing stand here: a backpack stays Unknown with its own name instead of
+// becoming a Bag without one.
 func TypeOfLabel(label string) ObjectType {
-	for _, n := range labelTypes {
-		if len(n.label) == len(label) && strings.EqualFold(n.label, label) {
-			return n.typ
+	switch label {
+	case "person", "pedestrian", "human", "people":
+		return Person
+	case "vehicle", "car", "truck", "bus", "van", "motorcycle", "motorbike":
+		return Vehicle
+	case "face":
+		return Face
+	case "bag":
+		return Bag
+	case "bicycle", "bike":
+		return Bicycle
+	case "roadsign", "road_sign", "road-sign", "road sign":
+		return RoadSign
+	case "product":
+		return Product
+	}
+	if len(label) > len("motorcycle") { // the longest
+		return Unknown
+	}
+	for i := range len(label) {
+		if 'A' <= label[i] && label[i] <= 'Z' {
+			var lower [len("motorcycle")]byte
+			for i := range len(label) {
+				lower[i] = label[i]
+				if 'A' <= label[i] && label[i] <= 'Z' {
+					lower[i] += 'a' - 'A'
+				}
+			}
+			return TypeOfLabel(string(lower[:len(label)])) // ends here: it has no capitals
 		}
 	}
 	return Unknown
-}
-
-// Only names that lose nothing stand here: a backpack stays Unknown with its own name instead of
-// becoming a Bag without one.
-var labelTypes = [...]struct {
-	label string
-	typ   ObjectType
-}{
-	{"person", Person}, {"pedestrian", Person}, {"human", Person}, {"people", Person},
-	{"vehicle", Vehicle}, {"car", Vehicle}, {"truck", Vehicle}, {"bus", Vehicle}, {"van", Vehicle},
-	{"motorcycle", Vehicle}, {"motorbike", Vehicle},
-	{"face", Face}, {"bag", Bag}, {"bicycle", Bicycle}, {"bike", Bicycle},
-	{"roadsign", RoadSign}, {"road_sign", RoadSign}, {"road-sign", RoadSign}, {"road sign", RoadSign},
-	{"product", Product},
 }
 
 // fromObject sets the attributes that the classifications of o name. With none of them Kind stays

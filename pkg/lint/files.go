@@ -118,7 +118,7 @@ func (l *Linter) static(path string, data []byte) {
 				on = true
 			}
 		}
-		if !on {
+		if !on && !dsconfig.IsDataMap(g.Name) { // which needs no enable
 			if !slices.ContainsFunc(t.found, func(f Finding) bool { return f.Line == g.Line || (err != nil && f.Line == e.Line) }) {
 				t.found = append(t.found, Finding{File: path, Line: g.Line, Group: g.Name, Verdict: Ignored, Text: "the group is off (enable)"})
 			}

@@ -256,7 +256,7 @@ func kindOf(kf *dsconfig.KeyFile) kind {
 			return kindApp
 		case g.Name == brokerGroup:
 			k = kindAdaptor
-		case k == kindUnknown && (stem == "sensor" || stem == "place" || stem == "analytics" || strings.HasPrefix(g.Name, "ds3d::datamap")):
+		case k == kindUnknown && (stem == "sensor" || stem == "place" || stem == "analytics" || dsconfig.IsDataMap(g.Name)):
 			k = kindStatic
 		}
 	}

@@ -349,7 +349,7 @@ func TestApplications(t *testing.T) {
 			"linger: wrong: unknown key", "nobody reads"},
 		{"[sink0]\nenable=1\ntype=6\nmsg-broker-proto-lib=kafka\nmsg-broker-config=app.txt\n[message-broker]\ntopic=t\n", "no server is named", "honoured with"},
 		{"[message-converter]\nenable=1\nmsg-conv-payload-type=2\n", "honoured as payload-type of nvmsgconv", "wrong:"},
-		{"[message-converter]\nenable=1\nmsg-conv-payload-type=257\n", "wrong: there is no built-in schema for payload type 257; name the library", "honoured"},
+		{"[message-converter]\nenable=1\nmsg-conv-payload-type=257\n", "warning: without a library of one's own there are no messages of payload type 257, or placeholders alone; name the library", "honoured"},
 		{"[message-converter]\nenable=1\nmsg-conv-payload-type=3\nmsg-conv-msg2p-lib=app.txt\n", "wrong: there is no payload type 3", ""},
 		{"[message-converter]\nenable=1\nmsg-conv-payload-type=257\nmsg-conv-msg2p-lib=app.txt\nmultiple-payloads=1\n",
 			"multiple-payloads: honoured as multiple-payloads of nvmsgconv", "wrong:"},

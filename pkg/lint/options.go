@@ -56,7 +56,7 @@ func isUint(least int64) func(string, dsconfig.Entry) error {
 	return func(_ string, e dsconfig.Entry) error { _, err := e.IntRange(least, math.MaxUint32); return err }
 }
 
-// payloadTypes that only a library makes.
+// The payload types that only a library makes.
 const typeReserved, typeCustom = 256, 257
 
 // isPayloadType asks the encoder.
@@ -155,9 +155,10 @@ func (a *application) options(g *dsconfig.Group, elements ...string) {
 			}
 		}
 		lib := libraryOf(g)
-		if n, _ := e.Int(); e.Key == "msg-conv-payload-type" && n >= typeReserved && lib == "" {
-			a.add(wrong(a.kf.Path, e.Errorf("name the library that makes it with msg-conv-msg2p-lib, or write 0 (full), 1 (minimal) or 2 (protobuf)",
-				"there is no built-in schema for payload type %d", n)))
+		if n, _ := e.Int(); e.Key == "msg-conv-payload-type" && n >= typeReserved && (lib == "" || lib == payload.StockLibrary) {
+			f := onEntry(a.kf.Path, g, e, Warned, "without a library of one's own there are no messages of payload type %d, or placeholders alone", n)
+			f.Remedy = "name the library that makes them with msg-conv-msg2p-lib, or write 0 (full), 1 (minimal) or 2 (protobuf)"
+			a.add(f)
 			continue
 		}
 		switch {

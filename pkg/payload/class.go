@@ -43,6 +43,27 @@ func classOf(ev *event.Event) class {
 	return class{}
 }
 
+// classMember writes the class and its object.
+func (e *Encoder) classMember(ev *event.Event, c class) {
+	w := &e.w
+	if text := e.parts.classes[c.kind]; text != "" && ev.Ext.Kind == event.ExtNone {
+		confidence := ev.Confidence
+		if !ev.HasConfidence {
+			confidence = 1
+		}
+		w.buf = appendDouble(append(w.buf, text...), confidence)
+		w.raw(e.parts.classEnd)
+		w.comma = true
+		return
+	}
+	if c.fromOutside {
+		w.keyText(c.name)
+	} else {
+		w.key(c.name)
+	}
+	e.classObject(ev, c)
+}
+
 // classObject writes the attributes of an event's object. Without attributes they have default values; if
 // they were announced but are missing, or belong to another class, the object is empty.
 func (e *Encoder) classObject(ev *event.Event, c class) {
@@ -133,9 +154,10 @@ func (w *writer) nullable(name string, s event.String) {
 }
 
 // typeName is the name of an object's class in the minimal and the protobuf schema. The Ext variants are
-// "Unknown" there, as in the reference, since readers may depend on it.
+// "Unknown" there, as in the reference, since readers may depend on it; but not those that were made of
+// detections.
 func typeName(ev *event.Event) string {
-	switch ev.ObjectType {
+	switch plainType(ev) {
 	case event.Vehicle:
 		return "Vehicle"
 	case event.Person:
@@ -158,4 +180,21 @@ func typeName(ev *event.Event) string {
 		}
 	}
 	return "Unknown"
+}
+
+// plainType is the object type of an event, for one made of a detection without regard to a mask.
+func plainType(ev *event.Event) event.ObjectType {
+	if ev.HasConfidence {
+		switch ev.ObjectType {
+		case event.VehicleExt:
+			return event.Vehicle
+		case event.PersonExt:
+			return event.Person
+		case event.FaceExt:
+			return event.Face
+		case event.ProductExt:
+			return event.Product
+		}
+	}
+	return ev.ObjectType
 }

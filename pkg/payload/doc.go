@@ -42,6 +42,9 @@
 //   - Joints beyond the known names and poses of unknown type are left out; the reference crashes.
 //   - In protobuf, a pose is written for every type of object.
 //
+// Lidar readings (EncodeLidar) and scenes of 3D boxes (EncodeScene) are messages of their own, in the minimal and the
+// protobuf schema; what is different there stands at these functions.
+//
 // An event whose timestamp cannot be written in protobuf is refused with a TimeError; the reference drops it
 // silently.
 package payload

@@ -3,6 +3,7 @@
 package payload
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -30,6 +31,10 @@ func (t Type) String() string {
 		return "minimal"
 	case Protobuf:
 		return "protobuf"
+	case Reserved:
+		return "reserved"
+	case Custom:
+		return "custom"
 	}
 	return fmt.Sprintf("payload type %d", int(t))
 }
@@ -60,6 +65,8 @@ type Options struct {
 	Static *dsconfig.Static
 	// Indent is the number of blanks per level of JSON, up to MaxIndent; 0 writes compact JSON.
 	Indent int
+	// Embeddings are the labels of the objects of a Scene whose embeddings are written.
+	Embeddings []string
 	// NewUUID makes the ids of messages and events; nil means random (version 4) UUIDs.
 	NewUUID func() [16]byte
 	// Now is the clock for frames without a time; nil means time.Now.
@@ -90,6 +97,9 @@ type Encoder struct {
 	parts parts
 	info  infoMap
 
+	around     around
+	aroundText []byte // of around; nil at first
+
 	want   []wantedField
 	run    adapters.Headers
 	value  []byte
@@ -98,7 +108,9 @@ type Encoder struct {
 
 // New makes an Encoder. It fails on a schema, an API or an indentation that does not exist.
 func New(o Options) (*Encoder, error) {
-	if o.Type != Deepstream && o.Type != Minimal && o.Type != Protobuf {
+	switch o.Type {
+	case Deepstream, Minimal, Protobuf, Reserved, Custom:
+	default:
 		return nil, fmt.Errorf("payload: there is no built-in schema for payload type %d; use 0 (deepstream), 1 (minimal) or 2 (protobuf)", int(o.Type))
 	}
 	if o.API != APIEvent && o.API != APIFrame {
@@ -129,6 +141,8 @@ func (e *Encoder) Encode(f *event.Frame, emit func(Payload)) error {
 		e.encodeMinimal(f, emit)
 	case Protobuf:
 		return e.encodeProto(f, emit)
+	case Custom:
+		e.encodeCustom(f, emit)
 	}
 	return nil
 }
@@ -146,9 +160,10 @@ func (e *TimeError) Error() string {
 	return fmt.Sprintf("payload: the event's timestamp %q is not RFC 3339, which the protobuf schema needs; write it like 2025-02-03T04:05:06.789Z", ts)
 }
 
-func (e *Encoder) newUUID() [16]byte {
+func (e *Encoder) newUUID() uuid {
 	if e.opts.NewUUID != nil {
-		return e.opts.NewUUID()
+		id := e.opts.NewUUID()
+		return uuid{binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(id[8:])}
 	}
 	return e.uuids.next()
 }

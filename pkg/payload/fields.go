@@ -211,15 +211,15 @@ var noStatic dsconfig.Static
 func eventField(dst []byte, w *wantedField, ev *event.Event) []byte {
 	switch w.part {
 	case partObjectID:
-		return strconv.AppendUint(dst, ev.TrackingID, 10)
+		return appendUint(dst, ev.TrackingID)
 	case partObjectClass:
 		if c := classOf(ev); c.set {
 			return append(dst, c.name...)
 		}
 		return append(dst, typeName(ev)...)
 	case partEventType:
-		if name := eventName(ev.Type); name != "" {
-			return append(dst, name[1:len(name)-1]...)
+		if n := eventNumber(ev.Type); n != noEvent {
+			return append(dst, eventNames[n]...)
 		}
 	case partVideoPath:
 		return append(dst, ev.VideoPath.Value...)
@@ -288,7 +288,7 @@ func appendAttribute(dst []byte, x *event.Ext, name string) []byte {
 func objectField(dst []byte, w *wantedField, o *event.Object) []byte {
 	switch w.part {
 	case partObjectID:
-		return strconv.AppendUint(dst, o.ID, 10)
+		return appendUint(dst, o.ID)
 	case partObjectClass:
 		return append(dst, o.Label...)
 	case partAttribute:

@@ -42,22 +42,19 @@ func (e *Encoder) fullSensorID(f *event.Frame, row int, str event.String) string
 	return f.SensorID
 }
 
-// head writes the members before @timestamp's value.
+// head writes what stands before @timestamp's value.
 func (e *Encoder) head() {
 	w := &e.w
 	w.reset()
-	w.openObject()
-	w.key("messageid")
+	w.raw(e.parts.head)
 	e.uuid()
 	w.raw(e.parts.version)
 }
 
 // uuid writes an id. A message has two: its own, and that of its event.
 func (e *Encoder) uuid() {
-	e.w.buf = append(e.w.buf, '"')
 	e.uuidAt[0], e.uuidAt[1] = e.uuidAt[1], len(e.w.buf)
 	e.w.buf = appendUUID(e.w.buf, e.newUUID())
-	e.w.buf = append(e.w.buf, '"')
 }
 
 // eventTime writes the time of an event.
@@ -78,27 +75,29 @@ func (e *Encoder) fullEvent(ev *event.Event) {
 	e.head()
 	w := &e.w
 	e.eventTime(ev)
-	e.rows.writePlace(w, int(ev.Place), subOf(ev))
-	e.rows.writeRow(w, "sensor", e.rows.sensors, int(ev.Sensor))
-	e.rows.writeRow(w, "analyticsModule", e.rows.analytics, int(ev.Module))
-
-	w.key("object")
-	w.openObject()
+	e.toObject(around{place: int(ev.Place), sensor: int(ev.Sensor), module: int(ev.Module), sub: subOf(ev)})
 	e.eventObject(ev)
-	w.closeObject()
-
-	w.key("event")
-	w.openObject()
-	w.key("id")
+	w.raw(e.parts.event)
 	e.uuid()
-	if name := eventName(ev.Type); name != "" {
-		w.key("type")
-		w.raw(name)
-	}
-	w.closeObject()
-	w.key("videoPath")
+	w.raw(e.parts.eventTypes[eventNumber(ev.Type)])
 	w.text(ev.VideoPath.Value)
-	w.closeObject()
+	w.raw(e.parts.end)
+}
+
+// toObject writes what stands between @timestamp and the object's id.
+func (e *Encoder) toObject(a around) {
+	if a != e.around || e.aroundText == nil {
+		e.around = a
+		e.aroundText = e.rows.appendAround(e.aroundText[:0], e.opts.Indent, a)
+	}
+	e.w.buf = append(e.w.buf, e.aroundText...)
+	e.w.depth, e.w.comma = 2, true
+}
+
+// takeBack removes the start of the id, which toObject wrote: another member comes first.
+func (e *Encoder) takeBack() {
+	e.w.buf = e.w.buf[:len(e.w.buf)-len(e.parts.id)]
+	e.w.comma = false
 }
 
 func subOf(ev *event.Event) placeSub {
@@ -116,24 +115,19 @@ func subOf(ev *event.Event) placeSub {
 	return subNone
 }
 
-func eventName(t event.Type) string {
-	switch t {
-	case event.Entry:
-		return `"entry"`
-	case event.Exit:
-		return `"exit"`
-	case event.Moving:
-		return `"moving"`
-	case event.Stopped:
-		return `"stopped"`
-	case event.Parked:
-		return `"parked"`
-	case event.Empty:
-		return `"empty"`
-	case event.ResetEvent:
-		return `"reset"`
+// eventNames are the names of the types from event.Entry to event.ResetEvent; others have none.
+var eventNames = [...]string{event.Entry: "entry", event.Exit: "exit", event.Moving: "moving", event.Stopped: "stopped",
+	event.Empty: "empty", event.Parked: "parked", event.ResetEvent: "reset"}
+
+// noEvent stands for the types without a name.
+const noEvent = event.Type(len(eventNames))
+
+// eventNumber is the type, or noEvent.
+func eventNumber(t event.Type) event.Type {
+	if t < 0 || t >= noEvent {
+		return noEvent
 	}
-	return ""
+	return t
 }
 
 // The members of "object" beside the class. A class name from outside may be one of them; the reference
@@ -173,7 +167,7 @@ func memberOf(name string) member {
 	return noMember
 }
 
-// early writes id, speed, direction and orientation, but the one that hit names.
+// early writes one of id, speed, direction and orientation.
 func (e *Encoder) early(m member, id uint64) {
 	w := &e.w
 	w.key(memberNames[m])
@@ -182,7 +176,7 @@ func (e *Encoder) early(m member, id uint64) {
 		return
 	}
 	w.buf = append(w.buf, '"')
-	w.buf = strconv.AppendUint(w.buf, id, 10)
+	w.buf = appendUint(w.buf, id)
 	w.buf = append(w.buf, '"')
 }
 
@@ -193,9 +187,10 @@ func (e *Encoder) eventObject(ev *event.Event) {
 		hit = memberOf(class.name)
 	}
 	if hit == noMember {
-		e.early(memberID, ev.TrackingID)
+		w.buf = appendUint(w.buf, ev.TrackingID)
 		w.raw(e.parts.still)
 	} else {
+		e.takeBack()
 		for m := memberID; m <= memberOrientation; m++ {
 			if m == hit {
 				w.key(class.name)
@@ -210,15 +205,30 @@ func (e *Encoder) eventObject(ev *event.Event) {
 	case hit != noMember && hasLate(ev, hit):
 		e.late(ev, hit)
 	default:
-		w.keyText(class.name)
-		e.classObject(ev, class)
+		e.classMember(ev, class)
 		hit = noMember
+	}
+	if hit == noMember && bare(ev) {
+		left, top, right, bottom := corners(ev.Box, 1, 1)
+		e.bbox(left, top, right, bottom, e.parts.noMore)
+		return
 	}
 	for m := firstLate; m < endMembers; m++ {
 		if m != hit && hasLate(ev, m) {
 			e.late(ev, m)
 		}
 	}
+}
+
+// bare reports whether an event's object has nothing but a box, as most have.
+func bare(ev *event.Event) bool {
+	return !hasLate(ev, memberMask) && len(ev.Signature) == 0 && nowhere(ev.Location.Lat, ev.Location.Lon, ev.Location.Alt) &&
+		nowhere(ev.Coordinate.X, ev.Coordinate.Y, ev.Coordinate.Z) && len(ev.Pose.Joints) == 0 && len(ev.Embedding) == 0 && !ev.Has3D
+}
+
+// nowhere reports whether all numbers are (positive) zero.
+func nowhere(a, b, c float64) bool {
+	return math.Float64bits(a)|math.Float64bits(b)|math.Float64bits(c) == 0
 }
 
 func hasLate(ev *event.Event, m member) bool {
@@ -245,23 +255,15 @@ func maskable(t event.ObjectType) bool {
 
 func (e *Encoder) late(ev *event.Event, m member) {
 	w := &e.w
-	if m == memberBbox {
-		w.bbox(corners(ev.Box, 1, 1))
+	switch m {
+	case memberBbox:
+		left, top, right, bottom := corners(ev.Box, 1, 1)
+		e.bbox(left, top, right, bottom, e.parts.bboxEnd)
 		return
-	}
-	if m == memberLocation {
-		if ev.Location == (event.GeoLocation{}) && !negativeZero(ev.Location.Lat, ev.Location.Lon, ev.Location.Alt) {
-			w.raw(e.parts.noLocation)
-			return
-		}
+	case memberLocation:
 		w.triple("location", &locationKeys, [3]float64{ev.Location.Lat, ev.Location.Lon, ev.Location.Alt})
 		return
-	}
-	if m == memberCoordinate {
-		if ev.Coordinate == (event.Coordinate{}) && !negativeZero(ev.Coordinate.X, ev.Coordinate.Y, ev.Coordinate.Z) {
-			w.raw(e.parts.noCoordinate)
-			return
-		}
+	case memberCoordinate:
 		w.triple("coordinate", &coordinateKeys, [3]float64{ev.Coordinate.X, ev.Coordinate.Y, ev.Coordinate.Z})
 		return
 	}
@@ -299,11 +301,6 @@ func (e *Encoder) late(ev *event.Event, m member) {
 	}
 }
 
-// negativeZero reports whether one of the numbers, which are all zero, is -0.
-func negativeZero(a, b, c float64) bool {
-	return math.Signbit(a) || math.Signbit(b) || math.Signbit(c)
-}
-
 func writeNumbers[T float32 | float64 | int32](w *writer, v []T) {
 	w.openArray()
 	for _, f := range v {
@@ -313,18 +310,14 @@ func writeNumbers[T float32 | float64 | int32](w *writer, v []T) {
 	w.closeArray()
 }
 
-func (w *writer) bbox(left, top, right, bottom float32) {
-	w.key("bbox")
-	w.openObject()
-	w.key("topleftx")
-	w.buf = appendPixel(w.buf, left)
-	w.key("toplefty")
-	w.buf = appendPixel(w.buf, top)
-	w.key("bottomrightx")
-	w.buf = appendPixel(w.buf, right)
-	w.key("bottomrighty")
-	w.buf = appendPixel(w.buf, bottom)
-	w.closeObject()
+// bbox writes a box's corners and end, which closes it.
+func (e *Encoder) bbox(left, top, right, bottom float32, end string) {
+	b, p := e.w.buf, &e.parts
+	b = appendPixel(append(b, p.corners[0]...), left)
+	b = appendPixel(append(b, p.corners[1]...), top)
+	b = appendPixel(append(b, p.corners[2]...), right)
+	b = appendPixel(append(b, p.corners[3]...), bottom)
+	e.w.buf, e.w.comma = append(b, end...), true
 }
 
 // pose writes the joints with a confidence above 0. Joints that the pose type has no name for are left
@@ -362,17 +355,13 @@ func (e *Encoder) fullObject(f *event.Frame, o *event.Object) {
 	w.buf = append(w.buf, '"')
 	w.buf = e.clock.append(w.buf, e.frameTime(f))
 	w.buf = append(w.buf, '"')
-	e.rows.writePlace(w, f.Source, subField)
-	e.rows.writeRow(w, "sensor", e.rows.sensors, f.Source)
-	e.rows.writeRow(w, "analyticsModule", e.rows.analytics, f.Source)
-
-	w.key("object")
-	w.openObject()
+	e.toObject(around{place: f.Source, sensor: f.Source, module: f.Source, sub: subField})
 	hit := memberOf(o.Label)
 	if hit == noMember {
-		e.early(memberID, o.ID)
+		w.buf = appendUint(w.buf, o.ID)
 		w.raw(e.parts.still)
 	} else {
+		e.takeBack()
 		for m := memberID; m <= memberOrientation; m++ {
 			if m == hit {
 				w.key(o.Label)
@@ -384,40 +373,35 @@ func (e *Encoder) fullObject(f *event.Frame, o *event.Object) {
 	}
 	late := hit == memberBbox || hit == memberLocation || hit == memberCoordinate
 	if late {
-		w.frameMember(f, o, hit)
+		e.frameMember(f, o, hit)
 	} else if hit == noMember || hit >= firstLate {
 		w.keyText(o.Label)
 		w.detection(o)
 	}
 	for _, m := range [...]member{memberBbox, memberLocation, memberCoordinate} {
 		if m != hit {
-			w.frameMember(f, o, m)
+			e.frameMember(f, o, m)
 		}
 	}
-	w.closeObject()
-
-	w.key("event")
-	w.openObject()
-	w.key("id")
+	w.raw(e.parts.event)
 	e.uuid()
-	w.key("type")
-	w.raw(`""`)
-	w.closeObject()
-	w.key("videoPath")
-	w.raw(`""`)
+	w.raw(e.parts.noEventType)
+	w.depth, w.comma = 1, true
 	w.customMessages(f)
-	w.closeObject()
+	w.raw(e.parts.end)
 }
 
-func (w *writer) frameMember(f *event.Frame, o *event.Object, m member) {
-	if m == memberBbox {
+func (e *Encoder) frameMember(f *event.Frame, o *event.Object, m member) {
+	switch m {
+	case memberBbox:
 		sx, sy := scale(f)
-		w.bbox(corners(o.Box, sx, sy))
-		return
+		left, top, right, bottom := corners(o.Box, sx, sy)
+		e.bbox(left, top, right, bottom, e.parts.bboxEnd)
+	case memberLocation:
+		e.w.raw(e.parts.noLocation)
+	case memberCoordinate:
+		e.w.raw(e.parts.noCoordinate)
 	}
-	w.key(memberNames[m])
-	w.openObject()
-	w.closeObject()
 }
 
 // detection writes the confidence and a member per type of classification. Of several labels of one type

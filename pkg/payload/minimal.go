@@ -84,19 +84,17 @@ func (w *writer) bar() { w.buf = append(w.buf, '|') }
 // field appends a bar and a text.
 func (w *writer) field(s string) {
 	w.bar()
-	w.buf = appendEscaped(w.buf, s)
+	if s != "" { // as most attributes are
+		w.buf = appendEscaped(w.buf, s)
+	}
 }
 
 func (w *writer) minimalBox(id uint64, left, top, right, bottom float32) {
-	w.buf = strconv.AppendUint(w.buf, id, 10)
-	w.bar()
-	w.buf = appendG(w.buf, float64(left))
-	w.bar()
-	w.buf = appendG(w.buf, float64(top))
-	w.bar()
-	w.buf = appendG(w.buf, float64(right))
-	w.bar()
-	w.buf = appendG(w.buf, float64(bottom))
+	b := append(appendUint(w.buf, id), '|')
+	b = append(appendG32(b, left), '|')
+	b = append(appendG32(b, top), '|')
+	b = append(appendG32(b, right), '|')
+	w.buf = appendG32(b, bottom)
 }
 
 // minimalObject writes id|left|top|right|bottom|label and, if there are classifications,
@@ -126,7 +124,12 @@ func (w *writer) minimalEvent(ev *event.Event) {
 	if ev.ObjectType != event.Dummy {
 		left, top, right, bottom := corners(ev.Box, 1, 1)
 		w.minimalBox(ev.TrackingID, left, top, right, bottom)
-		w.field(typeName(ev))
+		if ev.ObjectType == event.Unknown {
+			w.field(typeName(ev))
+		} else {
+			w.bar()
+			w.raw(typeName(ev))
+		}
 		w.minimalAttributes(ev)
 		w.bar()
 		w.buf = appendG(w.buf, ev.Confidence)
@@ -205,7 +208,7 @@ func (w *writer) minimalAttributes(ev *event.Event) {
 		w.field(x.Hair.Value)
 		w.field(x.Cap.Value)
 		w.field(x.Apparel.Value)
-		if ev.ObjectType == event.Person {
+		if plainType(ev) == event.Person {
 			w.minimalPose(&ev.Pose)
 		}
 	case event.ExtFace:

@@ -3,7 +3,9 @@
 package payload
 
 import (
+	"encoding/binary"
 	"math"
+	"math/bits"
 	"strconv"
 	"time"
 )
@@ -15,8 +17,10 @@ func appendDouble(dst []byte, f float64) []byte {
 		if n == 0 && math.Signbit(f) {
 			return append(dst, "-0.0"...)
 		}
-		dst = strconv.AppendInt(dst, n, 10)
-		return append(dst, ".0"...)
+		return append(appendInt(dst, n), ".0"...)
+	}
+	if a := math.Abs(f); float64(float32(f)) == f && a >= 1e-3 && a < 1e5 {
+		return appendShort17(dst, f, a)
 	}
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return append(dst, "null"...)
@@ -31,12 +35,113 @@ func appendDouble(dst []byte, f float64) []byte {
 	return append(dst, ".0"...)
 }
 
+// appendShort17 appends a float32, the usual confidence, that is no whole number and from 0.001 to 100000; a is
+// its absolute value. Such a number is m/2^k with m of 24 bits, so that 17 digits of it are a product and a
+// shift, exactly.
+func appendShort17(dst []byte, f, a float64) []byte {
+	if f < 0 {
+		dst = append(dst, '-')
+	}
+	decimals := 16
+	switch {
+	case a >= 1:
+		for limit := 10.0; a >= limit; limit *= 10 {
+			decimals--
+		}
+	case a >= 0.1:
+		decimals = 17
+	case a >= 0.01:
+		decimals = 18
+	default:
+		decimals = 19
+	}
+	bits32 := math.Float32bits(float32(a))
+	m := uint64(bits32&(1<<23-1) | 1<<23)
+	k := 127 + 23 - bits32>>23 // 7 to 33
+	high, low := bits.Mul64(m, pow10int[decimals])
+	n := high<<(64-k) | low>>k
+	rest, half := low&(1<<k-1), uint64(1)<<(k-1)
+	if rest > half || rest == half && n&1 == 1 { // to the nearest, of two the even one
+		n++
+	}
+	if a >= 1 {
+		whole := uint64(a)
+		dst = append(appendUint(dst, whole), '.')
+		n -= whole * pow10int[decimals]
+		dst = appendDigits(dst, n/1e8, decimals-8)
+	} else {
+		dst = append(dst, "0.00"[:2+decimals-17]...)
+		dst = append(dst, byte('0'+n/1e16))
+		dst = appendDigits(dst, n/1e8%1e8, 8)
+	}
+	dst = appendDigits(dst, n%1e8, 8)
+	for dst[len(dst)-1] == '0' { // never all of them
+		dst = dst[:len(dst)-1]
+	}
+	return dst
+}
+
+// appendDigits appends the last count digits of n, which is below 10^8.
+func appendDigits(dst []byte, n uint64, count int) []byte {
+	var text [8]byte
+	binary.LittleEndian.PutUint64(text[:], digits8(n)>>(8*(8-count)&63))
+	return append(dst, text[:]...)[:len(dst)+count]
+}
+
+// digits8 gives the eight digits of n, which is below 10^8, as the bytes of a number, the first in the lowest.
+func digits8(n uint64) uint64 {
+	v := n/1e4 | n%1e4<<32              // four digits in each half
+	h := v * 10486 >> 20 & 0x7f0000007f // their hundreds
+	v = h | (v-100*h)<<16               // two in each quarter
+	t := v * 103 >> 10 & 0x000f000f000f000f
+	return (t | (v-10*t)<<8) + 0x3030303030303030
+}
+
+// pow10int are the powers of ten that fit 64 bits.
+var pow10int = func() (t [20]uint64) {
+	t[0] = 1
+	for i := 1; i < len(t); i++ {
+		t[i] = 10 * t[i-1]
+	}
+	return t
+}()
+
+// digitPairs holds the two digits of each number below 100.
+var digitPairs = func() (t [100][2]byte) {
+	for i := range t {
+		t[i] = [2]byte{byte('0' + i/10), byte('0' + i%10)}
+	}
+	return t
+}()
+
+// appendUint appends n in decimal. Most numbers of a message are short.
+func appendUint(dst []byte, n uint64) []byte {
+	switch {
+	case n < 10:
+		return append(dst, byte('0'+n))
+	case n < 100:
+		return append(dst, digitPairs[n][0], digitPairs[n][1])
+	case n < 1000:
+		return append(dst, byte('0'+n/100), digitPairs[n%100][0], digitPairs[n%100][1])
+	case n < 10000:
+		return append(dst, digitPairs[n/100][0], digitPairs[n/100][1], digitPairs[n%100][0], digitPairs[n%100][1])
+	}
+	return strconv.AppendUint(dst, n, 10)
+}
+
+func appendInt(dst []byte, n int64) []byte {
+	if n < 0 {
+		return appendUint(append(dst, '-'), -uint64(n))
+	}
+	return appendUint(dst, uint64(n))
+}
+
 // appendPixel appends f cut towards zero. What does not fit 64 bits becomes the nearest number that does;
 // NaN and infinity become null.
 func appendPixel(dst []byte, f float32) []byte {
 	switch {
 	case f > -0x1p63 && f < 0x1p63:
-		return strconv.AppendInt(dst, int64(f), 10)
+		return appendInt(dst, int64(f))
 	case math.IsNaN(float64(f)) || math.IsInf(float64(f), 0):
 		return append(dst, "null"...)
 	case f > 0:
@@ -45,72 +150,67 @@ func appendPixel(dst []byte, f float32) []byte {
 	return strconv.AppendInt(dst, math.MinInt64, 10)
 }
 
-var pow10 = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
+var pow10 = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8}
 
 // appendG appends f as C's "%g" would: six significant digits, no trailing zeros.
 func appendG(dst []byte, f float64) []byte {
-	// A float32 times a power of ten up to 10^9 is exact in a float64 (24 + 21 bits), so rounding it to a
+	// A float32 times a power of ten up to 10^8 is exact in a float64 (24 + 19 bits), so rounding it to a
 	// whole number of six digits is what printf does. Most numbers of a message are such.
-	if a := math.Abs(f); float64(float32(f)) == f && a >= 1e-4 && a < 999999 {
+	if a := math.Abs(f); float64(float32(f)) == f && a >= 1e-3 && a < 999999 {
 		return appendG6(dst, f, a)
 	}
 	return appendFloat(dst, f, 'g')
+}
+
+// appendG32 is appendG for the numbers of a box, which are often whole.
+func appendG32(dst []byte, f float32) []byte {
+	if n := int32(f); n > 0 && n < 999999 && float32(n) == f {
+		return appendUint(dst, uint64(n))
+	}
+	return appendG(dst, float64(f))
 }
 
 func appendG6(dst []byte, f, a float64) []byte {
 	if f < 0 {
 		dst = append(dst, '-')
 	}
-	if n := uint64(a); float64(n) == a {
-		return strconv.AppendUint(dst, n, 10)
+	whole := uint64(a)
+	if float64(whole) == a {
+		return appendUint(dst, whole)
 	}
 	decimals := 5
 	switch {
 	case a >= 1:
-		for limit := 10.0; a >= limit; limit *= 10 {
+		for limit := uint64(10); whole >= limit; limit *= 10 {
 			decimals--
 		}
 	case a >= 0.1:
 		decimals = 6
 	case a >= 0.01:
 		decimals = 7
-	case a >= 0.001:
-		decimals = 8
 	default:
-		decimals = 9
+		decimals = 8
 	}
-	n := uint64(math.RoundToEven(a * pow10[decimals]))
-	for decimals > 0 && n%10 == 0 {
-		n /= 10
-		decimals--
+	fraction := uint64(math.RoundToEven(a*pow10[decimals])) - whole*pow10int[decimals]
+	if fraction == pow10int[decimals] {
+		whole, fraction = whole+1, 0
 	}
-	var digits [24]byte
-	i := len(digits)
-	for d := 0; d < decimals; d++ {
-		i--
-		digits[i] = byte('0' + n%10)
-		n /= 10
+	dst = appendUint(dst, whole)
+	if fraction == 0 {
+		return dst
 	}
-	if decimals > 0 {
-		i--
-		digits[i] = '.'
-	}
-	for {
-		i--
-		digits[i] = byte('0' + n%10)
-		n /= 10
-		if n == 0 {
-			break
-		}
-	}
-	return append(dst, digits[i:]...)
+	digits := digits8(fraction)
+	zeros := bits.LeadingZeros64(digits^0x3030303030303030) / 8 // at the end
+	var text [9]byte
+	text[0] = '.'
+	binary.LittleEndian.PutUint64(text[1:], digits>>(8*(8-decimals)&63))
+	return append(dst, text[:]...)[:len(dst)+1+decimals-zeros]
 }
 
 // appendF appends f as C's "%f" would: six decimals.
 func appendF(dst []byte, f float64) []byte {
 	if n := int64(f); float64(n) == f && n > -1e15 && n < 1e15 && (n != 0 || !math.Signbit(f)) {
-		dst = strconv.AppendInt(dst, n, 10)
-		return append(dst, ".000000"...)
+		return append(appendInt(dst, n), ".000000"...)
 	}
 	return appendFloat(dst, f, 'f')
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -40,6 +41,9 @@ func TestAppendGAgrees(t *testing.T) {
 		if got, want := string(appendG(nil, f)), string(appendFloat(nil, f, 'g')); got != want {
 			t.Fatalf("%.17g: %s, want %s", f, got, want)
 		}
+		if got, want := string(appendG32(nil, float32(f))), string(appendFloat(nil, float64(float32(f)), 'g')); got != want {
+			t.Fatalf("%.17g: %s, want %s", float32(f), got, want)
+		}
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300_000 {
@@ -58,6 +62,60 @@ func TestAppendGAgrees(t *testing.T) {
 		if got := string(appendG(nil, f)); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
+	}
+}
+
+// So must that of appendDouble.
+func TestAppendDoubleAgrees(t *testing.T) {
+	check := func(f float64) {
+		t.Helper()
+		want := strconv.FormatFloat(f, 'g', 17, 64)
+		if !strings.ContainsAny(want, ".e") {
+			want += ".0"
+		}
+		if got := string(appendDouble(nil, f)); got != want {
+			t.Fatalf("%.17g: %s, want %s", f, got, want)
+		}
+	}
+	finite := func(f float32) float64 {
+		if f != f || math.IsInf(float64(f), 0) || math.Abs(float64(f)) >= 1e15 {
+			f = 0.5
+		}
+		return float64(f)
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 300_000 {
+		check(finite(math.Float32frombits(r.Uint32())))
+		check(float64(float32(math.Exp(r.Float64()*22-9)) * float32(1-2*r.IntN(2))))
+		check(float64(r.Float32()))
+		check(float64(r.Uint32N(1<<24)|1) / (1 << 18)) // ties: the 18th digit is the last one, and a 5
+		check(r.Float64())
+	}
+	for _, f := range []float64{1e-3, 0.01, 0.1, 1, 10, 100, 1000, 1e4, 1e5} {
+		for _, near := range []float32{float32(f), math.Nextafter32(float32(f), 0), math.Nextafter32(float32(f), 1e9)} {
+			check(float64(near))
+			check(-float64(near))
+		}
+	}
+}
+
+func TestAppendUint(t *testing.T) {
+	check := func(n uint64) {
+		t.Helper()
+		if got := string(appendUint([]byte("x"), n)); got != "x"+strconv.FormatUint(n, 10) {
+			t.Errorf("%s for %d", got, n)
+		}
+		if got := string(appendInt(nil, int64(n))); got != strconv.FormatInt(int64(n), 10) {
+			t.Errorf("%s for %d", got, int64(n))
+		}
+	}
+	for n := range uint64(10_100) {
+		check(n)
+		check(-n)
+	}
+	for n := uint64(1); n != 0; n <<= 1 {
+		check(n)
+		check(n - 1)
 	}
 }
 

@@ -172,14 +172,14 @@ func TestNewRefuses(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{Options{Type: 257}, "payload type 257"}, {Options{Type: -1}, "payload type -1"},
+		{Options{Type: 258}, "payload type 258"}, {Options{Type: -1}, "payload type -1"},
 		{Options{API: 2}, "no API 2"}, {Options{Indent: -1}, "indentation"}, {Options{Indent: MaxIndent + 1}, "indentation"},
 	} {
 		if _, err := New(c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c.o, err)
 		}
 	}
-	for typ, name := range map[Type]string{Deepstream: "deepstream", Minimal: "minimal", Protobuf: "protobuf", 7: "payload type 7"} {
+	for typ, name := range map[Type]string{Deepstream: "deepstream", Minimal: "minimal", Protobuf: "protobuf", Reserved: "reserved", Custom: "custom", 7: "payload type 7"} {
 		if typ.String() != name {
 			t.Errorf("%d is %q", typ, typ)
 		}

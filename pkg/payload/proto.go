@@ -51,17 +51,15 @@ func (e *Encoder) encodeProto(f *event.Frame, emit func(Payload)) error {
 	w := &e.w
 	w.reset()
 	b := appendText(w.buf, frameVersion, "4.0")
-	b = append(b, tag(frameID, protowire.BytesType))
-	start := len(b)
+	b, start := begin(b, frameID)
 	if first != nil {
 		b = strconv.AppendInt(b, first.FrameID, 10)
 	} else {
 		b = strconv.AppendUint(b, f.Num, 10)
 	}
-	b = insertSize(b, start)
+	b = end(b, start)
 	if hasTime {
-		b = append(b, tag(frameTimestamp, protowire.BytesType))
-		start = len(b)
+		b, start = begin(b, frameTimestamp)
 		if sec != 0 {
 			b = append(b, tag(1, protowire.VarintType))
 			b = protowire.AppendVarint(b, uint64(sec))
@@ -70,7 +68,7 @@ func (e *Encoder) encodeProto(f *event.Frame, emit func(Payload)) error {
 			b = append(b, tag(2, protowire.VarintType))
 			b = protowire.AppendVarint(b, uint64(nanos))
 		}
-		b = insertSize(b, start)
+		b = end(b, start)
 	}
 	b = appendText(b, frameSensorID, sensor)
 	count := 0
@@ -82,13 +80,18 @@ func (e *Encoder) encodeProto(f *event.Frame, emit func(Payload)) error {
 			}
 			count++
 			left, top, right, bottom := corners(ev.Box, 1, 1)
-			b = append(b, tag(frameObjects, protowire.BytesType))
-			start = len(b)
-			b = appendDetection(b, ev.TrackingID, left, top, right, bottom, typeName(ev), float32(ev.Confidence))
+			b, start = begin(b, frameObjects)
+			b = appendBox(b, ev.TrackingID, left, top, right, bottom)
+			if ev.ObjectType == event.Unknown {
+				b = appendText(b, objectType, typeName(ev))
+			} else {
+				b = appendBytes(b, objectType, typeName(ev))
+			}
+			b = appendNumber(b, objectConfidence, float32(ev.Confidence))
 			b = e.appendInfo(b, ev)
 			b = appendEmbedding(b, ev.Embedding)
 			b = appendPose(b, &ev.Pose)
-			b = insertSize(b, start)
+			b = end(b, start)
 		}
 	} else {
 		count = len(f.Objects)
@@ -96,10 +99,11 @@ func (e *Encoder) encodeProto(f *event.Frame, emit func(Payload)) error {
 		for i := range f.Objects {
 			o := &f.Objects[i]
 			left, top, right, bottom := corners(o.Box, sx, sy)
-			b = append(b, tag(frameObjects, protowire.BytesType))
-			start = len(b)
-			b = appendDetection(b, o.ID, left, top, right, bottom, o.Label, o.Score())
-			b = insertSize(b, start)
+			b, start = begin(b, frameObjects)
+			b = appendBox(b, o.ID, left, top, right, bottom)
+			b = appendText(b, objectType, o.Label)
+			b = appendNumber(b, objectConfidence, o.Score())
+			b = end(b, start)
 		}
 	}
 	w.buf = b
@@ -128,22 +132,26 @@ func (e *Encoder) protoTime(f *event.Frame, first *event.Event) (sec int64, nano
 	return t.Unix(), int32(t.Nanosecond()), true, nil
 }
 
-// insertSize turns what follows start into a length-delimited field's value. It moves the value, which
-// is short, instead of measuring it first.
-func insertSize(b []byte, start int) []byte {
+// begin starts a length-delimited field: its value follows, and then end. One byte is kept for the length.
+func begin(b []byte, field protowire.Number) (_ []byte, start int) {
+	b = append(b, tag(field, protowire.BytesType), 0)
+	return b, len(b)
+}
+
+// end writes the length of the field whose value is all from start on. It moves what is longer than the byte
+// that was kept counts, instead of measuring it first.
+func end(b []byte, start int) []byte {
 	n := len(b) - start
 	if n < 0x80 {
-		b = append(b, 0)
-		copy(b[start+1:], b[start:])
-		b[start] = byte(n)
+		b[start-1] = byte(n)
 		return b
 	}
-	size := protowire.SizeVarint(uint64(n))
-	for range size {
+	more := protowire.SizeVarint(uint64(n)) - 1
+	for range more {
 		b = append(b, 0)
 	}
-	copy(b[start+size:], b[start:start+n])
-	protowire.AppendVarint(b[:start], uint64(n))
+	copy(b[start+more:], b[start:start+n])
+	protowire.AppendVarint(b[:start-1], uint64(n))
 	return b
 }
 
@@ -160,9 +168,8 @@ func appendTextAlways(b []byte, field protowire.Number, s string) []byte {
 	if utf8.ValidString(s) {
 		return appendBytes(b, field, s)
 	}
-	b = append(b, tag(field, protowire.BytesType))
-	start := len(b)
-	return insertSize(appendValid(b, s), start)
+	b, start := begin(b, field)
+	return end(appendValid(b, s), start)
 }
 
 func appendBytes[T string | []byte](b []byte, field protowire.Number, s T) []byte {
@@ -186,35 +193,29 @@ func appendNumber(b []byte, field protowire.Number, f float32) []byte {
 	return protowire.AppendFixed32(b, bits)
 }
 
-func appendDetection(b []byte, id uint64, left, top, right, bottom float32, label string, confidence float32) []byte {
-	b = append(b, tag(objectID, protowire.BytesType))
-	start := len(b)
-	b = insertSize(strconv.AppendUint(b, id, 10), start)
+func appendBox(b []byte, id uint64, left, top, right, bottom float32) []byte {
+	b, start := begin(b, objectID)
+	b = end(appendUint(b, id), start)
 
-	b = append(b, tag(objectBbox, protowire.BytesType))
-	start = len(b)
+	b, start = begin(b, objectBbox)
 	b = appendNumber(b, 1, left)
 	b = appendNumber(b, 2, top)
 	b = appendNumber(b, 3, right)
 	b = appendNumber(b, 4, bottom)
-	b = insertSize(b, start)
-
-	b = appendText(b, objectType, label)
-	return appendNumber(b, objectConfidence, confidence)
+	return end(b, start)
 }
 
 func appendEmbedding(b []byte, vector []float32) []byte {
 	if len(vector) == 0 {
 		return b
 	}
-	b = append(b, tag(objectEmbedding, protowire.BytesType))
-	start := len(b)
+	b, start := begin(b, objectEmbedding)
 	b = append(b, tag(embeddingVector, protowire.BytesType))
 	b = protowire.AppendVarint(b, uint64(4*len(vector)))
 	for _, f := range vector {
 		b = protowire.AppendFixed32(b, math.Float32bits(f))
 	}
-	return insertSize(b, start)
+	return end(b, start)
 }
 
 // appendPose writes every joint that has a name; a pose of unknown type is empty.
@@ -222,16 +223,15 @@ func appendPose(b []byte, p *event.Pose) []byte {
 	if len(p.Joints) == 0 {
 		return b
 	}
-	b = append(b, tag(objectPose, protowire.BytesType))
-	poseStart := len(b)
+	b, poseStart := begin(b, objectPose)
 	b = appendText(b, poseType, poseName(p.Type))
 	names := event.JointNames(p.Type)
+	start := 0
 	for i, j := range p.Joints {
 		if i >= len(names) {
 			break
 		}
-		b = append(b, tag(poseKeypoints, protowire.BytesType))
-		start := len(b)
+		b, start = begin(b, poseKeypoints)
 		b = appendText(b, keypointName, names[i])
 		b = append(b, tag(keypointCoordinates, protowire.BytesType))
 		values, n := [4]float32{j.X, j.Y, j.Z, j.Confidence}, 4
@@ -242,7 +242,7 @@ func appendPose(b []byte, p *event.Pose) []byte {
 		for _, f := range values[:n] {
 			b = protowire.AppendFixed32(b, math.Float32bits(f))
 		}
-		b = insertSize(b, start)
+		b = end(b, start)
 	}
-	return insertSize(b, poseStart)
+	return end(b, poseStart)
 }

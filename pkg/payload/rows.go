@@ -109,6 +109,24 @@ func (w *writer) triple(name string, keys *[3]string, v [3]float64) {
 	w.closeObject()
 }
 
+// around is what a full message says of the surroundings of an object: which rows, and what of the place.
+type around struct {
+	place, sensor, module int
+	sub                   placeSub
+}
+
+// appendAround appends all between @timestamp and the object's id.
+func (r *rows) appendAround(dst []byte, indent int, a around) []byte {
+	w := writer{buf: dst, indent: indent, depth: 1, comma: true}
+	r.writePlace(&w, a.place, a.sub)
+	r.writeRow(&w, "sensor", r.sensors, a.sensor)
+	r.writeRow(&w, "analyticsModule", r.analytics, a.module)
+	w.key("object")
+	w.openObject()
+	w.objectID()
+	return w.buf
+}
+
 func (r *rows) writePlace(w *writer, row int, sub placeSub) {
 	w.key("place")
 	if texts := r.places[row]; texts != nil {

@@ -22,7 +22,7 @@ func (s Selection) Apply(f *event.Frame) bool {
 		return Due(f.Num, s.FrameInterval)
 	}
 	f.Events = OfComponent(f.Events, s.ComponentID)
-	f.EmitEmpty = s.Dummy && s.Type != Deepstream
+	f.EmitEmpty = s.Dummy && (s.Type == Minimal || s.Type == Protobuf)
 	return len(f.Events) > 0 || f.EmitEmpty
 }
 

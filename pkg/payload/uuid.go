@@ -20,35 +20,37 @@ func newUUIDs() *uuids {
 	return &uuids{mathrand.NewChaCha8(key)}
 }
 
-func (u *uuids) next() (id [16]byte) {
-	binary.NativeEndian.PutUint64(id[:8], u.source.Uint64())
-	binary.NativeEndian.PutUint64(id[8:], u.source.Uint64())
-	id[6] = id[6]&0x0f | 0x40
-	id[8] = id[8]&0x3f | 0x80
-	return id
-}
+// A uuid is the two halves of an id, as big-endian numbers.
+type uuid struct{ high, low uint64 }
 
-// hexPairs holds the two digits of each byte.
-var hexPairs = func() (t [256][2]byte) {
-	for i := range t {
-		t[i] = [2]byte{hexDigits[i>>4], hexDigits[i&15]}
-	}
-	return t
-}()
+func (u *uuids) next() uuid {
+	high, low := u.source.Uint64(), u.source.Uint64()
+	return uuid{high&^0xf000 | 0x4000, low&^(3<<62) | 2<<62}
+}
 
 // uuidSize is the length of an id as text.
 const uuidSize = 36
 
 // appendUUID appends the usual form, in lower case.
-func appendUUID(dst []byte, id [16]byte) []byte {
+func appendUUID(dst []byte, id uuid) []byte {
 	text := [uuidSize]byte{8: '-', 13: '-', 18: '-', 23: '-'}
-	at := 0
-	for i, b := range id {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
-			at++
-		}
-		text[at], text[at+1] = hexPairs[b][0], hexPairs[b][1]
-		at += 2
-	}
+	a, b := hex8(uint32(id.high>>32)), hex8(uint32(id.high))
+	c, d := hex8(uint32(id.low>>32)), hex8(uint32(id.low))
+	binary.BigEndian.PutUint64(text[0:], a)
+	binary.BigEndian.PutUint32(text[9:], uint32(b>>32))
+	binary.BigEndian.PutUint32(text[14:], uint32(b))
+	binary.BigEndian.PutUint32(text[19:], uint32(c>>32))
+	binary.BigEndian.PutUint32(text[24:], uint32(c))
+	binary.BigEndian.PutUint64(text[28:], d)
 	return append(dst, text[:]...)
+}
+
+// hex8 gives the eight hexadecimal digits of n as the bytes of a number, the first digit in the highest.
+func hex8(n uint32) uint64 {
+	x := uint64(n)
+	x = (x | x<<16) & 0x0000ffff0000ffff
+	x = (x | x<<8) & 0x00ff00ff00ff00ff
+	x = (x | x<<4) & 0x0f0f0f0f0f0f0f0f // a digit in each byte
+	letters := (x + 0x0606060606060606) >> 4 & 0x0101010101010101
+	return x + 0x3030303030303030 + letters*('a'-'0'-10)
 }

@@ -98,9 +98,11 @@ func (w *writer) closeArray() {
 }
 
 func (w *writer) text(s string) {
-	w.buf = append(w.buf, '"')
-	w.buf = appendEscaped(w.buf, s)
-	w.buf = append(w.buf, '"')
+	if s == "" {
+		w.buf = append(w.buf, `""`...)
+		return
+	}
+	w.buf = append(appendEscaped(append(w.buf, '"'), s), '"')
 }
 
 // raw appends text that is JSON already.

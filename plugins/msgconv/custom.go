@@ -18,8 +18,7 @@ import (
 // usesLibrary reports whether messages are made by a library. DeepStream's own stands for the built-in schemas,
 // which are its.
 func (s *settings) usesLibrary() bool {
-	builtIn := s.payloadType == typeDeepstream || s.payloadType == typeMinimal || s.payloadType == typeProtobuf
-	return s.msg2pLib != "" && !(builtIn && filepath.Base(s.msg2pLib) == payload.StockLibrary)
+	return s.msg2pLib != "" && filepath.Base(s.msg2pLib) != payload.StockLibrary
 }
 
 // A libraryEncoder has a converter library make the messages (msg2p-lib).

@@ -37,8 +37,8 @@ var payloadTypes = &gst.EnumType{
 		{Value: int32(typeDeepstream), Name: "DeepStream's full JSON schema, a message per object", Nick: "PAYLOAD_DEEPSTREAM"},
 		{Value: int32(typeMinimal), Name: "DeepStream's minimal JSON schema, a message per frame", Nick: "PAYLOAD_DEEPSTREAM_MINIMAL"},
 		{Value: int32(typeProtobuf), Name: "DeepStream's protobuf schema, a message per frame", Nick: "PAYLOAD_DEEPSTREAM_PROTOBUF"},
-		{Value: int32(typeReserved), Name: "Reserved; only for converter libraries (msg2p-lib)", Nick: "PAYLOAD_RESERVED"},
-		{Value: int32(typeCustom), Name: "A schema of one's own (msg2p-lib, payload-template)", Nick: "PAYLOAD_CUSTOM"},
+		{Value: int32(typeReserved), Name: "Reserved; no message at all", Nick: "PAYLOAD_RESERVED"},
+		{Value: int32(typeCustom), Name: "A schema of one's own (msg2p-lib, payload-template); without one a placeholder", Nick: "PAYLOAD_CUSTOM"},
 	},
 }
 
@@ -69,12 +69,12 @@ type converter struct {
 	frame         event.Frame
 	roi           roiReader
 	nvds          batchReader
+	lidar         lidarReader
 	debug         *debugWriter
 	count         uint64  // frames since Start, without those in skipped
 	skipped       *uint64 // C memory: frames since the element was made that were not worth a look
 	width, height int
 	jsonMode      bool
-	lidar         bool         // DeepStream's ds3d, whose data maps are not read
 	pending       []gst.Buffer // Generate mode: payloads that wait to be pushed
 	next          int          // of pending, to be pushed
 	writer        payloadmeta.Writer
@@ -110,6 +110,7 @@ func class(name string, types *gst.EnumType) *gst.Class {
 			c.skipped = e.SetSkip(noRegions())
 			c.emit = c.take
 			c.nvds.each = c.convertFrame
+			c.nvds.eachScene = c.convertScene
 			return c
 		},
 	}
@@ -165,7 +166,7 @@ func properties(types *gst.EnumType) []gst.Property {
 			1, math.MaxUint32, 30, gst.MutableReady, func(s *settings) *uint32 { return &s.frameInterval }),
 		boolProp("dummy-payload", "With the minimal and protobuf schemas: a message also for a frame without events",
 			func(s *settings) *bool { return &s.dummy }),
-		stringProp("embedding-filter", "Labels whose embeddings are kept, for Sparse4D object lists (DeepStream metadata only)",
+		stringProp("embedding-filter", "Labels of the objects whose embeddings are written, with commas between, for DeepStream's lists of 3D boxes (Sparse4D); none = Person",
 			gst.MutableReady, func(s *settings) *string { return &s.embeddingFilter }),
 		stringProp("label-map", "Names for classes: LABEL=NAME or CLASS-NUMBER=NAME, separated by semicolons, as in face=person;1=car",
 			gst.MutablePlaying, func(s *settings) *string { return &s.labelMap }),
@@ -197,10 +198,7 @@ func register(p gst.Plugin, factory string, class *gst.Class) error {
 func (c *converter) SetCaps(in, out gst.Caps) bool {
 	c.width, _ = in.Int("width")
 	c.height, _ = in.Int("height")
-	c.lidar = !in.IsAny() && strings.Contains(in.Name(0), "ds3d")
-	if c.lidar {
-		c.Warning(gst.StreamWrongType, "msgconv: the stream is "+in.Name(0)+": lidar data is not converted by this version. It passes without messages.", "")
-	}
+	c.setLidar(!in.IsAny() && strings.Contains(in.Name(0), "ds3d"), in)
 	c.jsonMode = c.isPayloadCaps(out) && !c.isPayloadCaps(in)
 	c.SetGenerate(c.jsonMode)
 	if !c.jsonMode {
@@ -234,8 +232,8 @@ func (c *converter) TransformCaps(from gst.PadDirection, caps gst.Caps) gst.Caps
 
 // TransformIP attaches the frame's messages to its buffer.
 func (c *converter) TransformIP(b gst.Buffer) gst.FlowReturn {
-	if c.lidar {
-		return gst.FlowOK
+	if c.lidar.on {
+		return c.convertLidar(b)
 	}
 	if batch := c.roi.collect(b, c.due()); batch != 0 {
 		return c.convertBatch(b, batch)
@@ -256,7 +254,11 @@ func (c *converter) TransformIP(b gst.Buffer) gst.FlowReturn {
 func (c *converter) SubmitInput(b gst.Buffer) gst.FlowReturn {
 	defer b.Unref()
 	c.dropPending()
-	if batch := c.roi.collect(b, c.due()); batch != 0 {
+	if c.lidar.on {
+		if flow := c.convertLidar(b); flow != gst.FlowOK {
+			return flow
+		}
+	} else if batch := c.roi.collect(b, c.due()); batch != 0 {
 		if flow := c.convertBatch(b, batch); flow != gst.FlowOK {
 			return flow
 		}
@@ -280,11 +282,11 @@ func (c *converter) take(p payload.Payload) {
 		out.SetTimes(c.buffer.PTS(), c.buffer.Duration())
 		c.pending = append(c.pending, out)
 		return
-	case c.nvds.frame.Addr != 0:
-		c.nvds.writer.Add(&nvdssdk.Payload{
+	case c.nvds.frame.Addr != 0 || c.nvds.batch != 0:
+		c.nvds.take(&nvdssdk.Payload{
 			Data: p.Data, ContentType: p.ContentType, Key: p.SensorID,
 			TimestampMS: c.frame.Time.UnixMilli(), CompID: c.cur.compID,
-		}, c.nvds.frame)
+		})
 		return
 	}
 	c.writer.Add(&payloadmeta.Payload{
@@ -331,17 +333,21 @@ func (c *converter) convert(b gst.Buffer) bool {
 	c.refresh()
 	num, due := c.count+*c.skipped, c.due()
 	c.count++
+	if name := c.roi.missing(); name != "" {
+		c.Warning(gst.LibraryFailed, "msgconv: the GstAnalytics metadata of this stream cannot be read: GStreamer's library has no function "+name+
+			". Detections in it are left out; use the libgstanalytics of GStreamer 1.24 or newer.", "")
+	}
 	if !due || !c.cur.newAPI && c.roi.empty() && !c.cur.dummy {
 		return false // most frames of most cameras
 	}
 	f := &c.frame
 	f.Reset()
 	f.Num = num
-	c.roi.read(f, c.labels)
 	f.Source = int(c.cur.sourceID)
 	f.SensorID = c.cur.sensorID
 	f.SourceWidth, f.SourceHeight = c.width, c.height
 	f.PipelineWidth, f.PipelineHeight = c.width, c.height
+	c.roi.read(f, c.labels)
 	if pts := b.PTS(); pts != gst.ClockTimeNone && pts <= math.MaxInt64 {
 		f.PTS, f.HasPTS = time.Duration(pts), true
 	}
@@ -361,14 +367,20 @@ func (c *converter) convert(b gst.Buffer) bool {
 func (c *converter) encode(b gst.Buffer) {
 	c.buffer = b
 	err := c.encoder.Encode(&c.frame, c.emit)
-	if c.debug != nil {
-		if err := c.debug.flush(c.frame.Time); err != nil {
-			c.Warning(gst.ResourceWrite, "msgconv: "+err.Error()+". debug-payload-dir is switched off until the next start.", "")
-			c.debug = nil
-		}
-	}
+	c.flushDebug()
 	if err != nil {
 		c.Warning(gst.StreamEncode, "msgconv: frame "+itoa(c.frame.Num)+" gives no message: "+err.Error(), "")
+	}
+}
+
+// flushDebug writes the frame's messages to a file of their own, if that is asked for.
+func (c *converter) flushDebug() {
+	if c.debug == nil {
+		return
+	}
+	if err := c.debug.flush(c.frame.Time); err != nil {
+		c.Warning(gst.ResourceWrite, "msgconv: "+err.Error()+". debug-payload-dir is switched off until the next start.", "")
+		c.debug = nil
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 	"github.com/gst-edgewire/gst-edgewire/internal/nvdsmeta"
 	"github.com/gst-edgewire/gst-edgewire/internal/nvdssdk"
+	"github.com/gst-edgewire/gst-edgewire/pkg/event"
 	"github.com/gst-edgewire/gst-edgewire/pkg/payload"
 )
 
@@ -19,6 +20,21 @@ type batchReader struct {
 	frame  nvdsmeta.Frame            // that is being converted
 	each   func(nvdsmeta.Frame) bool // convertFrame as a value, made once
 	warned time.Time
+
+	batch     uintptr // to which payloads go, when they go to no frame
+	scene     event.Scene
+	ofScene   bool        // the payloads are of scene
+	eachScene func() bool // convertScene as a value, made once
+	told      bool        // that the schema has no place for scenes
+}
+
+// take keeps a payload for the frame or the batch that is being converted.
+func (n *batchReader) take(p *nvdssdk.Payload) {
+	if n.frame.Addr != 0 {
+		n.writer.Add(p, n.frame)
+	} else {
+		n.writer.AddToBatch(p, n.batch, n.ofScene)
+	}
 }
 
 // convertBatch converts every frame of DeepStream's batch on b. The payloads
@@ -70,8 +86,14 @@ func (c *converter) convertLocked(b gst.Buffer, batch uintptr) (attached bool, e
 	defer nvdssdk.Unlock(batch)
 	n.writer.Reset()
 	c.buffer = b
-	err = nvdsmeta.Guard(func() { n.reader.Frames(batch, n.each) })
-	c.buffer, n.frame = gst.Buffer{}, nvdsmeta.Frame{}
+	err = nvdsmeta.Guard(func() {
+		if n.reader.HasScenes(batch) {
+			c.convertScenes(batch)
+		} else {
+			n.reader.Frames(batch, n.each)
+		}
+	})
+	c.buffer, n.frame, n.batch, n.ofScene = gst.Buffer{}, nvdsmeta.Frame{}, 0, false
 	return n.writer.Attach(n.sdk, batch), err
 }
 
@@ -81,8 +103,8 @@ func (c *converter) convertFrame(frame nvdsmeta.Frame) bool {
 		if !payload.Due(frame.Num(), c.cur.frameInterval) {
 			return true
 		}
-		if frame.Audio && c.selection.Type == payload.Deepstream {
-			return true // the full schema describes objects in a picture
+		if frame.Audio && !c.flat() {
+			return true // the other schemas describe objects in a picture
 		}
 	}
 	n, f := &c.nvds, &c.frame
@@ -109,6 +131,9 @@ func (c *converter) convertFrame(frame nvdsmeta.Frame) bool {
 	}
 	return true
 }
+
+// stop forgets what belongs to one run.
+func (n *batchReader) stop() { n.sdk, n.told = nil, false }
 
 // warnBatch posts a warning, at most once a second.
 func (c *converter) warnBatch(text string) {

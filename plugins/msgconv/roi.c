@@ -31,13 +31,14 @@ static const struct {
 };
 
 static GQuark quarks[G_N_ELEMENTS(names)];
+static guint8 slots[256]; // by the lowest byte of a quark: one of the names, from 1, that has it; 0 if none has
 static GQuark q_detection, q_object_id, q_object_id_dash, q_tracking;
 
 static void init_quarks(void) {
   static gsize once;
   if (g_once_init_enter(&once)) {
     for (guint i = 0; i < G_N_ELEMENTS(names); i++)
-      quarks[i] = g_quark_from_static_string(names[i].name);
+      slots[(quarks[i] = g_quark_from_static_string(names[i].name)) & 0xff] = i + 1;
     q_detection = g_quark_from_static_string("detection");
     q_object_id = g_quark_from_static_string("object_id");
     q_object_id_dash = g_quark_from_static_string("object-id");
@@ -46,8 +47,26 @@ static void init_quarks(void) {
   }
 }
 
-static EwText text_of(const char *s) {
-  return (EwText){s, s != NULL ? strlen(s) : 0};
+// The name that a field's quark stands for; G_N_ELEMENTS(names) for others.
+static guint name_of(GQuark field) {
+  guint i = slots[field & 0xff];
+  if (i == 0)
+    return G_N_ELEMENTS(names);
+  if (quarks[--i] == field)
+    return i;
+  for (i = 0; i < G_N_ELEMENTS(names) && quarks[i] != field; i++)
+    ;
+  return i;
+}
+
+// Quarks last for ever, and so do their texts.
+static EwText quark_text(EwRoiList *list, GQuark quark) {
+  guint i = quark % EW_N_TEXTS;
+  if (list->texts[i].quark != quark) {
+    list->texts[i].quark = quark;
+    list->texts[i].text = text_of(g_quark_to_string(quark));
+  }
+  return list->texts[i].text;
 }
 
 static gboolean get_number(const GValue *v, gdouble *out) {
@@ -82,10 +101,8 @@ typedef struct {
 static gboolean take_field(GQuark field, const GValue *v, gpointer data) {
   Walk *w = data;
   EwRoiParam *p = w->param;
-  guint i = 0;
+  guint i = name_of(field);
   gboolean ok = FALSE;
-  while (i < G_N_ELEMENTS(names) && quarks[i] != field)
-    i++;
   if (i == G_N_ELEMENTS(names) || i >= w->best[names[i].field])
     return TRUE;
   switch (names[i].field) {
@@ -115,15 +132,16 @@ static gboolean take_field(GQuark field, const GValue *v, gpointer data) {
   return TRUE;
 }
 
-static void read_param(const GstStructure *s, GQuark roi_type, EwRoiParam *p) {
+static void read_param(EwRoiList *list, const GstStructure *s, GQuark roi_type, EwRoiParam *p) {
   Walk walk = {p, {G_MAXUINT, G_MAXUINT, G_MAXUINT, G_MAXUINT, G_MAXUINT}};
   GQuark name = gst_structure_get_name_id(s);
   memset(p, 0, sizeof *p);
-  p->name = text_of(g_quark_to_string(name));
   if (name == q_detection || name == roi_type)
     p->kind = EW_PARAM_DETECTION;
   else if (name == q_object_id || name == q_object_id_dash || name == q_tracking)
     p->kind = EW_PARAM_TRACKING;
+  else
+    p->name = quark_text(list, name);
   gst_structure_foreach(s, take_field, &walk);
 }
 
@@ -148,6 +166,7 @@ EwRoiList *ew_roi_list_new(void) {
 void ew_roi_list_free(EwRoiList *list) {
   if (list == NULL)
     return;
+  ew_analytics_free(list->analytics);
   g_free(list->rois);
   g_free(list->params);
   g_free(list);
@@ -160,13 +179,13 @@ static void add_roi(EwRoiList *list, const GstVideoRegionOfInterestMeta *m) {
       list->max_params = MAX(128, 2 * list->max_params);
       list->params = g_renew(EwRoiParam, list->params, list->max_params);
     }
-    read_param(l->data, m->roi_type, &list->params[list->n_params++]);
+    read_param(list, l->data, m->roi_type, &list->params[list->n_params++]);
   }
   if (list->n_rois == list->max_rois) {
     list->max_rois = MAX(64, 2 * list->max_rois);
     list->rois = g_renew(EwRoi, list->rois, list->max_rois);
   }
-  list->rois[list->n_rois++] = (EwRoi){.type = text_of(g_quark_to_string(m->roi_type)),
+  list->rois[list->n_rois++] = (EwRoi){.type = quark_text(list, m->roi_type),
       .x = m->x, .y = m->y, .w = m->w, .h = m->h, .id = m->id, .n_params = n};
 }
 
@@ -178,10 +197,18 @@ void ew_roi_collect(gpointer buffer, EwRoiList *list, gboolean regions) {
   list->n_rois = list->n_params = 0;
   list->unix_ns = 0;
   list->nvds = NULL;
+  if (list->analytics != NULL)
+    ew_analytics_reset(list->analytics);
   while ((meta = gst_buffer_iterate_meta(buffer, &state)) != NULL) {
     if (meta->info->api == roi) {
       if (regions)
         add_roi(list, (GstVideoRegionOfInterestMeta *)meta);
+    } else if (ew_analytics_is(meta)) {
+      if (regions) {
+        if (list->analytics == NULL)
+          list->analytics = ew_analytics_new();
+        ew_analytics_add(list->analytics, meta);
+      }
     } else if (meta->info->api == timestamp && list->unix_ns == 0)
       list->unix_ns = reference_time((GstReferenceTimestampMeta *)meta);
     else if ((list->nvds = ew_nvds_batch_of(meta, &list->cache)) != NULL)
@@ -189,7 +216,7 @@ void ew_roi_collect(gpointer buffer, EwRoiList *list, gboolean regions) {
   }
 }
 
-// True for a buffer without regions and without a batch of DeepStream's.
+// True for a buffer without regions, analytics metadata and a batch of DeepStream's.
 gboolean ew_roi_none(GstBuffer *buffer) {
   static EwNvdsCache cache; // words that all threads would fill alike
   const GType roi = GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE;
@@ -197,7 +224,7 @@ gboolean ew_roi_none(GstBuffer *buffer) {
   GstMeta *meta;
   while ((meta = gst_buffer_iterate_meta(buffer, &state)) != NULL) {
     EwNvdsCache mine = {__atomic_load_n(&cache.yes, __ATOMIC_RELAXED), __atomic_load_n(&cache.no, __ATOMIC_RELAXED)};
-    if (meta->info->api == roi || ew_nvds_batch_of(meta, &mine) != NULL)
+    if (meta->info->api == roi || ew_analytics_is(meta) || ew_nvds_batch_of(meta, &mine) != NULL)
       return FALSE;
     __atomic_store_n(&cache.yes, mine.yes, __ATOMIC_RELAXED);
     __atomic_store_n(&cache.no, mine.no, __ATOMIC_RELAXED);

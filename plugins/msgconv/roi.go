@@ -28,7 +28,9 @@ import (
 //   - any other with a label: a classification, its type is attribute_name or
 //     else the structure's name.
 type roiReader struct {
-	list *C.EwRoiList // made when first needed, freed by free
+	list      *C.EwRoiList // made when first needed, freed by free
+	analytics analyticsReader
+	spare     event.Object // a region that describes an object that is there already
 }
 
 // collect looks at the buffer's metas. It gives the address of DeepStream's
@@ -49,21 +51,31 @@ func (r *roiReader) collect(b gst.Buffer, regions bool) (batch uintptr) {
 // noRegions is the C function that tells a buffer without anything to convert.
 func noRegions() unsafe.Pointer { return unsafe.Pointer(C.ew_roi_none) }
 
-// empty reports whether collect has found no region.
-func (r *roiReader) empty() bool { return r.list.n_rois == 0 }
+// empty reports whether collect has found neither a region nor analytics metadata.
+func (r *roiReader) empty() bool { return r.list.n_rois == 0 && !r.foundAnalytics() }
 
-// read appends the regions that collect has found to f, and sets its time if
-// the buffer has a reference timestamp. The strings in f are views into the
-// buffer's metas.
+// read appends the objects of the analytics metadata and the regions that collect
+// has found to f, and sets its time if the buffer has a reference timestamp. The
+// strings in f are views into the buffer's metas.
 func (r *roiReader) read(f *event.Frame, labels labelMap) {
 	if r.list.unix_ns != 0 {
 		f.Time = time.Unix(0, int64(r.list.unix_ns))
+	}
+	if r.foundAnalytics() {
+		r.analytics.read(r.list.analytics, f)
+		defer r.analytics.name(r.list.analytics, f, labels) // what the regions add is known then
 	}
 	rois := unsafe.Slice(r.list.rois, int(r.list.n_rois))
 	params := unsafe.Slice(r.list.params, int(r.list.n_params))
 	for i := range rois {
 		roi := &rois[i]
-		object(f.AddObject(), roi, params[:roi.n_params], labels)
+		if twin, a := r.twin(f, i, roi); twin != nil {
+			r.spare.Reset()
+			object(&r.spare, roi, params[:roi.n_params], labelMap{})
+			merge(twin, &r.spare, a)
+		} else {
+			object(f.AddObject(), roi, params[:roi.n_params], labels)
+		}
 		params = params[roi.n_params:]
 	}
 }

@@ -2,15 +2,11 @@
 #ifndef EW_ROI_H
 #define EW_ROI_H
 
+#include "analytics.h"
 #include "find.h"
+#include "text.h"
 #include <gst/gst.h>
 #include <gst/video/gstvideometa.h>
-
-// A string of the buffer's or of GLib's; text is NULL for none.
-typedef struct {
-  const char *text;
-  gsize len;
-} EwText;
 
 // A region of interest, flat.
 typedef struct {
@@ -25,12 +21,14 @@ enum { EW_PARAM_OTHER, EW_PARAM_DETECTION, EW_PARAM_TRACKING };
 
 // One of a region's parameter structures.
 typedef struct {
-  EwText name, label, attribute;
+  EwText name, label, attribute; // name: of a structure of the kind EW_PARAM_OTHER
   gdouble confidence;
   gint64 id, class_id;
   gint kind;
   gboolean has_confidence, has_id, has_class_id;
 } EwRoiParam;
+
+#define EW_N_TEXTS 64
 
 // What a collect call found. It is C memory that is reused: were it Go's, cgo
 // would look through all of it for Go pointers at every call.
@@ -40,7 +38,12 @@ typedef struct {
   guint n_rois, n_params, max_rois, max_params;
   gint64 unix_ns; // of the buffer's reference timestamp, 0 if it has none
   gpointer nvds; // DeepStream's batch; the rest is empty then
+  EwAnList *analytics; // NULL until a buffer has such metadata
   EwNvdsCache cache;
+  struct {
+    GQuark quark;
+    EwText text;
+  } texts[EW_N_TEXTS]; // of quarks that were met: finding one's length takes long
 } EwRoiList;
 
 gboolean ew_roi_none(GstBuffer *buffer);

@@ -3,6 +3,7 @@
 package msgconv
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -50,14 +51,7 @@ func (c *converter) Start() bool {
 	}
 	c.selection = payload.Selection{Type: options.Type, API: options.API, ComponentID: c.cur.compID,
 		FrameInterval: c.cur.frameInterval, Dummy: c.cur.dummy}
-	if c.cur.usesLibrary() { // the configuration is its business, too
-		var code gst.ErrorCode
-		if c.encoder, code, err = c.newLibrary(options); err != nil {
-			return fail(code, "msg2p-lib: %v", err)
-		}
-		return true
-	}
-	if path := strings.TrimSpace(c.cur.config); path != "" {
+	if path := strings.TrimSpace(c.cur.config); path != "" && !c.cur.usesLibrary() { // whose business it is then
 		static, warnings, err := dsconfig.Load(path)
 		if err != nil {
 			code := gst.ResourceSettings
@@ -71,35 +65,44 @@ func (c *converter) Start() bool {
 		}
 		options.Static = static
 	}
-	if c.cur.template != "" {
-		var code gst.ErrorCode
-		if c.encoder, code, err = c.newTemplate(options); err != nil {
-			return fail(code, "payload-template: %v", err)
-		}
-		return true
+	options.Embeddings = payload.ParseEmbeddingFilter(cmp.Or(c.cur.embeddingFilter, payload.DefaultEmbeddingFilter))
+	if code, err := c.newEncoder(options); err != nil {
+		return fail(code, "%v", err)
 	}
-	if c.encoder, err = payload.New(options); err != nil {
-		return fail(gst.LibrarySettings, "%v", err)
-	}
+	c.lidar.start(options.Static)
+	c.warnType()
 	return true
 }
 
 // checkSchema checks the properties that say what a message is, against each other.
 func (c *converter) checkSchema() (code gst.ErrorCode, mistake string) {
-	builtIn := "Use one of the payload types PAYLOAD_DEEPSTREAM, PAYLOAD_DEEPSTREAM_MINIMAL and PAYLOAD_DEEPSTREAM_PROTOBUF."
-	switch s := &c.cur; {
-	case s.template != "" && s.msg2pLib != "":
+	s := &c.cur
+	if s.template != "" && s.msg2pLib != "" {
 		return gst.ResourceSettings, fmt.Sprintf("payload-template=%q and msg2p-lib=%q both make the messages. Set one of them.", s.template, s.msg2pLib)
-	case s.template != "" && s.payloadType != typeDeepstream && s.payloadType != typeCustom:
+	}
+	if s.template != "" && s.payloadType != typeDeepstream && s.payloadType != typeCustom {
 		return gst.ResourceSettings, fmt.Sprintf("payload-template makes messages of a schema of its own, and payload-type=%d asks for another. Leave payload-type out.", s.payloadType)
-	case s.template != "" || s.usesLibrary():
-		return code, ""
-	case s.payloadType == typeCustom:
-		return gst.LibraryInit, fmt.Sprintf("payload-type=PAYLOAD_CUSTOM is a schema of one's own: name a converter library (msg2p-lib) or a template (payload-template). %s", builtIn)
-	case s.payloadType == typeReserved:
-		return gst.LibrarySettings, fmt.Sprintf("payload-type=PAYLOAD_RESERVED stands for no schema. %s", builtIn)
 	}
 	return code, ""
+}
+
+// newEncoder makes the encoder of the messages. The code is for an error.
+func (c *converter) newEncoder(o payload.Options) (code gst.ErrorCode, err error) {
+	switch {
+	case c.cur.usesLibrary():
+		if c.encoder, code, err = c.newLibrary(o); err != nil {
+			return code, fmt.Errorf("msg2p-lib: %w", err)
+		}
+	case c.cur.template != "":
+		if c.encoder, code, err = c.newTemplate(o); err != nil {
+			return code, fmt.Errorf("payload-template: %w", err)
+		}
+	default:
+		if c.encoder, err = payload.New(o); err != nil {
+			return gst.LibrarySettings, err
+		}
+	}
+	return code, nil
 }
 
 // Stop frees what Start made.
@@ -110,7 +113,8 @@ func (c *converter) Stop() bool {
 	}
 	c.encoder, c.debug = nil, nil
 	c.roi.free()
-	c.nvds.sdk = nil
+	c.nvds.stop()
+	c.lidar.stop()
 	c.SetGenerate(false)
 	return true
 }

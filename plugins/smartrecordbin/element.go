@@ -107,7 +107,6 @@ func (r *recorder) ChangeState(t gst.StateChange) gst.StateChangeReturn {
 	}
 	ret := r.ParentChangeState(t)
 	if t == gst.PausedToReady || t == gst.ReadyToPaused && ret == gst.StateChangeFailure {
-		r.endCurrent(endStopped) // one that began in between
 		r.forget()
 		if !r.wait(nil) {
 			text := r.Name() + ": a recording is still being written, because its disk does not answer; it is closed as soon as it does."
@@ -134,9 +133,10 @@ func (r *recorder) check() bool {
 	return true
 }
 
-// forget empties the ring.
+// forget empties the ring. Without caps no recording begins; one that did until now ends.
 func (r *recorder) forget() {
 	r.mu.Lock()
+	r.detachLocked(endStopped)
 	caps := r.caps
 	r.caps = gst.Caps{}
 	r.ring.clear()

@@ -6,12 +6,11 @@
 name in the folder for temporary files instead.
 """
 import math
-import pathlib
 import statistics
-import tempfile
 
-from benchlib import LOWER, ROOT, say
+from benchlib import LOWER
 from dtlslib import Sides
+from picture import ceiling, document, draw
 
 SUMMARY = "1 to 1000 DTLS-SRTP connections beside the system's plugin: CPU, memory, threads; draws docs/dtls-growth.svg"
 RUNS = 3
@@ -38,22 +37,12 @@ def run(b):
         b.figure(f"conn{count}-cpu-ns", "ns", r["ours"]["net_ns"], r["rival"]["net_ns"], LOWER)
         b.figure(f"conn{count}-rss-kb-each", "kB", r["ours"]["rss_kb"], r["rival"]["rss_kb"], LOWER)
         b.figure(f"conn{count}-threads", "", r["ours"]["threads"], r["rival"]["threads"], LOWER)
-    folder = pathlib.Path(tempfile.gettempdir()) if b.quick or sides.folder == "system" else ROOT / "docs"
-    (folder / "dtls-growth.svg").write_text(picture(seen))
-    say(f"drew {folder / 'dtls-growth.svg'}")
-
-
-def ceiling(x):
-    """The next of 1, 2, 5 × 10^n."""
-    power = 10 ** math.floor(math.log10(max(x, 1)))
-    return next(m * power for m in (1, 2, 5, 10) if m * power >= x)
+    draw("dtls-growth.svg", picture(seen), true=not b.quick and sides.folder != "system")
 
 
 def picture(seen):
     width, height, left, top = 280, 190, 62, 60
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {3 * (width + left) + 30} {top + height + 62}" '
-           'font-family="sans-serif" font-size="12">',
-           '<rect width="100%" height="100%" fill="white"/>']
+    out = []
     for i, (side, name) in enumerate(NAMES.items()):
         x = left + i * 150
         out += [f'<line x1="{x}" y1="18" x2="{x + 24}" y2="18" stroke="{COLOURS[side]}" stroke-width="2.5"/>',
@@ -86,4 +75,4 @@ def picture(seen):
                 beside = y - 8 if value >= other[count] else y + 17
                 out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{COLOURS[side]}"/>',
                         f'<text x="{x:.1f}" y="{beside:.1f}" text-anchor="middle" font-size="10" fill="{COLOURS[side]}">{value:.0f}</text>']
-    return "\n".join(out + ["</svg>"]) + "\n"
+    return document(3 * (width + left) + 30, top + height + 62, out)

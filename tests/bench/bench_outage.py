@@ -11,10 +11,10 @@ import os
 import pathlib
 import signal
 import subprocess
-import tempfile
 import time
 
-from benchlib import ROOT, Failure, say
+from benchlib import Failure, say
+from picture import ceiling, document, draw
 
 SUMMARY = "queue, spool and delivery rate while Kafka is stopped for 15 s; draws docs/outage.svg"
 RUNS = 1
@@ -34,12 +34,10 @@ def run(b):
     if lost or final["dropped"] or final["failed"]:
         raise Failure(f"not everything was delivered: {final}")
     say(f"{final['produced']} messages, all acknowledged; push p99 {final['p99_us']} µs, longest {final['max_us']} µs")
-    folder = pathlib.Path(tempfile.gettempdir()) if b.quick else ROOT / "docs"
     names = ("seconds", "produced", "queued", "in-flight", "spooled", "spooled-bytes", "acknowledged")
     lines = [",".join(names)] + [",".join(f"{r[n]:.2f}" if n == "seconds" else str(r[n]) for n in names) for r in rows]
-    (folder / "outage.csv").write_text("\n".join(lines) + "\n")
-    (folder / "outage.svg").write_text(picture(rows, stopped, resumed))
-    say(f"drew {folder / 'outage.svg'}")
+    draw("outage.csv", "\n".join(lines) + "\n", true=not b.quick)
+    draw("outage.svg", picture(rows, stopped, resumed), true=not b.quick)
 
 
 def measure(b, program, address, outage):
@@ -89,16 +87,6 @@ def rates(rows, key, over=0.5):
     return [(t, v) for t, v in out if v is not None]
 
 
-def ceiling(x):
-    """The next of 1, 2, 5 × 10^n that has room for x."""
-    power = 1
-    while True:
-        for m in (1, 2, 5):
-            if m * power >= x:
-                return m * power
-        power *= 10
-
-
 def picture(rows, stopped, resumed):
     width, height, left, top, gap = 760, 130, 80, 30, 46
     end = rows[-1]["seconds"]
@@ -109,8 +97,7 @@ def picture(rows, stopped, resumed):
               ("spool on disk (MB)", {"spooled": [(r["seconds"], r["spooled-bytes"] / 1e6) for r in rows]}),
               ("messages per second: accepted, acknowledged",
                {"accepted": rates(rows, "produced"), "acknowledged": rates(rows, "acknowledged")}))
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 30} {top + len(panels) * (height + gap) + 10}" '
-           'font-family="sans-serif" font-size="12">', '<rect width="100%" height="100%" fill="white"/>']
+    out = []
 
     def x(t):
         return left + t / end * width
@@ -130,4 +117,4 @@ def picture(rows, stopped, resumed):
                        " ".join(f"{x(t):.1f},{y0 - v / high * height:.1f}" for t, v in points) + '"/>')
         for t in range(0, int(end) + 1, 5):
             out.append(f'<text x="{x(t):.1f}" y="{y0 + 16}" text-anchor="middle" font-size="11">{t} s</text>')
-    return "\n".join(out + ["</svg>"]) + "\n"
+    return document(left + width + 30, top + len(panels) * (height + gap) + 10, out)

@@ -93,20 +93,20 @@ class Bench:
     def gst_env(self):
         return {**os.environ, "GST_PLUGIN_PATH": str(BUILD / "plugins"), "GST_REGISTRY": str(self.dir / "registry.bin")}
 
-    def play(self, gstbench, description, warm=None):
-        """Plays a pipeline under gstbench and gives what it measured."""
-        command = [gstbench, *(["--warm", warm] if warm else []), description]
+    def play(self, gstbench, description, warm=None, rate=None):
+        """Plays a pipeline under gstbench, at so many buffers a second, and gives what it measured."""
+        command = [gstbench, *(["--warm", warm] if warm else []), *(["--rate", str(rate)] if rate else []), description]
         return json.loads(run(command, env=self.gst_env()))
 
     @contextlib.contextmanager
-    def kafka(self, properties=""):
-        """A Kafka of the benchmark's own; gives HOST:PORT."""
+    def kafka(self, properties="", *options):
+        """A Kafka of the benchmark's own, in the folder "kafka"; gives HOST:PORT."""
         extra, folder = self.dir / "kafka.properties", self.dir / "kafka"
         extra.write_text(properties)
         script = ROOT / "scripts" / "kafka"
         say("starting Kafka")
         try:
-            yield run([script, "start", folder, "--extra", extra]).split("bootstrap=")[1].split()[0]
+            yield run([script, "start", folder, "--extra", extra, *options]).split("bootstrap=")[1].split()[0]
         finally:
             subprocess.run([script, "stop", folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
 

@@ -2,12 +2,13 @@
 /*
  * Plays a pipeline and measures it.
  *
- *   gstbench [--warm NAME] DESCRIPTION
+ *   gstbench [--warm NAME] [--rate N] DESCRIPTION
  *
- * Prints one line of JSON: {"seconds":S,"cpu_seconds":C,"counters":{…}}. Both run from the first buffer to
+ * Prints one line of JSON: {"seconds":S,"cpu_seconds":C,"disk_bytes":D,"counters":{…}}. They run from the first buffer to
  * EOS; loading, negotiation and connecting are done before, while the first buffer is held back. CPU is that of the whole process,
- * every thread of it. With --warm, the element NAME is a msgbroker: one message is published by its action
- * signal and acknowledged before the clocks start, and counters are the integers of its stats property.
+ * every thread of it; disk_bytes is what the process has written to files on a disk. With --warm, the element
+ * NAME is a msgbroker: one message is published by its action signal and acknowledged before the clocks start,
+ * and counters are the integers of its stats property. With --rate, the source gives N buffers a second.
  * The exit status is 1 for a pipeline that ends in an error; warnings go to stderr.
  *
  * The element roisrc is there as well: a source of video buffers with regions of interest that costs next
@@ -17,6 +18,7 @@
 #include <gst/gst.h>
 #include <gst/video/gstvideometa.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -138,6 +140,17 @@ static double cpu_seconds(void) {
   return u.ru_utime.tv_sec + u.ru_stime.tv_sec + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
+/* What the kernel counts when pages of files become dirty; 0 where it does not. */
+static guint64 disk_bytes(void) {
+  gchar *text = NULL, *at;
+  guint64 bytes = 0;
+
+  if (g_file_get_contents("/proc/self/io", &text, NULL, NULL) && (at = strstr(text, "\nwrite_bytes: ")) != NULL)
+    bytes = g_ascii_strtoull(at + strlen("\nwrite_bytes: "), NULL, 10);
+  g_free(text);
+  return bytes;
+}
+
 /* Shows what went wrong; FALSE ends the run. */
 static gboolean look_at(GstMessage *m) {
   GError *error = NULL;
@@ -204,6 +217,23 @@ static GstPadProbeReturn hold(GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK; /* blocked until the probe is removed */
 }
 
+typedef struct {
+  gint64 began;
+  double rate;
+  guint64 count;
+} Pace;
+
+static GstPadProbeReturn pace(GstPad *pad, GstPadProbeInfo *info, gpointer data) {
+  Pace *p = data;
+  gint64 due = p->began + (gint64)(p->count++ * 1e6 / p->rate), now = g_get_monotonic_time();
+
+  (void)pad;
+  (void)info;
+  if (due > now)
+    g_usleep(due - now);
+  return GST_PAD_PROBE_OK;
+}
+
 static GstPad *source_pad(GstElement *pipeline) {
   GstIterator *it = gst_bin_iterate_sources(GST_BIN(pipeline));
   GValue v = G_VALUE_INIT;
@@ -243,14 +273,23 @@ int main(int argc, char **argv) {
   gboolean ok, first = TRUE;
   gint64 began, took;
   double cpu;
+  guint64 disk;
   const char *name = NULL;
+  Pace paced = {0};
+  int i;
 
   gst_init(&argc, &argv);
   gst_element_register(NULL, "roisrc", GST_RANK_NONE, roi_src_get_type());
-  if (argc == 4 && strcmp(argv[1], "--warm") == 0) {
-    name = argv[2];
-  } else if (argc != 2) {
-    fprintf(stderr, "usage: gstbench [--warm NAME] DESCRIPTION\n");
+  for (i = 1; i + 2 < argc; i += 2) {
+    if (strcmp(argv[i], "--warm") == 0)
+      name = argv[i + 1];
+    else if (strcmp(argv[i], "--rate") == 0)
+      paced.rate = atof(argv[i + 1]);
+    else
+      break;
+  }
+  if (i != argc - 1) {
+    fprintf(stderr, "usage: gstbench [--warm NAME] [--rate N] DESCRIPTION\n");
     return 2;
   }
   pipeline = gst_parse_launch(argv[argc - 1], &error);
@@ -272,8 +311,11 @@ int main(int argc, char **argv) {
     if (!ok)
       fprintf(stderr, "gstbench: the first message is not acknowledged\n");
   }
-  began = g_get_monotonic_time();
+  paced.began = began = g_get_monotonic_time();
+  if (paced.rate > 0)
+    gst_pad_add_probe(gate, GST_PAD_PROBE_TYPE_BUFFER, pace, &paced, NULL);
   cpu = cpu_seconds();
+  disk = disk_bytes();
   if (ok)
     gst_pad_remove_probe(gate, probe);
   else
@@ -281,8 +323,9 @@ int main(int argc, char **argv) {
   ok = wait_eos(bus) && ok;
   took = g_get_monotonic_time() - began;
   cpu = cpu_seconds() - cpu;
+  disk = disk_bytes() - disk;
   if (ok) {
-    printf("{\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"counters\":{", took / 1e6, cpu);
+    printf("{\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"disk_bytes\":%" G_GUINT64_FORMAT ",\"counters\":{", took / 1e6, cpu, disk);
     if (broker != NULL) {
       g_object_get(broker, "stats", &stats, NULL);
       gst_structure_foreach(stats, print_counter, &first);

@@ -2,9 +2,9 @@
 /*
  * The rival of the Kafka benchmark: the plainest producer that librdkafka allows.
  *
- *   rdkafka_producer HOST:PORT TOPIC COUNT SIZE [OPTION=VALUE…]
+ *   rdkafka_producer HOST:PORT TOPIC COUNT SIZE [rate=N] [OPTION=VALUE…]
  *
- * Sends COUNT messages of SIZE bytes as fast as the library takes them, waits for every delivery report,
+ * Sends COUNT messages of SIZE bytes as fast as the library takes them, or N a second, waits for every delivery report,
  * and prints one line of JSON: {"messages":N,"seconds":S,"cpu_us_per_message":C}. Only acknowledged
  * messages count; the exit status is 1 when there are fewer than COUNT. Time and CPU run from the first
  * message, sent once the broker is connected and the topic exists, to the last report.
@@ -65,13 +65,13 @@ int main(int argc, char **argv)
 	char err[512];
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	rd_kafka_t *rk;
-	long i, count;
+	long i, count, rate = 0;
 	size_t size;
 	char *payload;
 	double t, c;
 
 	if (argc < 5) {
-		fprintf(stderr, "usage: rdkafka_producer HOST:PORT TOPIC COUNT SIZE [OPTION=VALUE...]\n");
+		fprintf(stderr, "usage: rdkafka_producer HOST:PORT TOPIC COUNT SIZE [rate=N] [OPTION=VALUE...]\n");
 		return 2;
 	}
 	count = atol(argv[3]);
@@ -85,6 +85,10 @@ int main(int argc, char **argv)
 			return 2;
 		}
 		*eq = 0;
+		if (!strcmp(argv[i], "rate")) {
+			rate = atol(eq + 1);
+			continue;
+		}
 		set(conf, argv[i], eq + 1);
 	}
 	rd_kafka_conf_set_dr_msg_cb(conf, report);
@@ -108,6 +112,8 @@ int main(int argc, char **argv)
 	for (i = 0; i < count; i++) {
 		int e;
 
+		while (rate > 0 && now() - t < (double)i / rate)
+			rd_kafka_poll(rk, 1);
 		while ((e = produce(rk, argv[2], payload, size)) == RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			rd_kafka_poll(rk, 10);
 		if (e) {

@@ -213,6 +213,19 @@ class Chaos:
         lost = final["accepted"] + final["unwritten"] - later - final["failed"] - final["spooled"] - delivered
         return self.row(sessions, final["produced"], final["accepted"], final["dropped"], lost, final["spooled"], final)
 
+    def sessions_row(self, server, topic, last):
+        """The row of a run with several load processes, from the last line of each: all but the last one were killed."""
+        sessions, lost = self.proof(server, topic), 0
+        # Messages are written in their order: what was accepted are the first numbers of each session.
+        for line in last:
+            got = sessions.get(line["session"], {"last": 0, "missing": 0})
+            check(got["missing"] == 0, f"holes in what was delivered: {got}")
+            lost += max(0, line["accepted"] - got["last"])
+        total = {k: sum(line[k] for line in last) for k in ("produced", "accepted", "dropped")}
+        row = self.row(sessions, **total, lost=lost, spooled=last[-1]["spooled"], final=last[-1])
+        no_harm(row)
+        return row
+
 
 def no_harm(row):
     """The bar of every run."""

@@ -3,6 +3,7 @@
 import time
 
 import network
+import protocols
 from chaoslib import Failure, Load, Server, all_there, check, no_harm
 
 RATE = 5000  # messages of 1 kB a second, except where full speed is the point
@@ -44,7 +45,7 @@ def crash(c):
     """The pipeline's process is killed (SIGKILL) 8 times (3 times) with spool-mode=always, and started again."""
     server, times = Server(c), 8 if c.full else 3
     properties = f"{server.conn('crash')} spool-dir={c.dir}/spool spool-mode=always {DRAIN}"
-    accepted, produced, dropped = {}, 0, 0
+    lines = []
     for i in range(times):
         load = Load(c, RATE, 3600, properties)
         load.wait_for(lambda s: s["accepted"] > RATE, 60, "acceptance")
@@ -54,22 +55,11 @@ def crash(c):
         load.kill()
         if server.stopped:
             server.resume()
-        last = load.now
-        accepted[last["session"]] = last["accepted"]
-        produced, dropped = produced + last["produced"], dropped + last["dropped"]
+        lines.append(load.now)
     load = Load(c, RATE, 3, properties)
-    final = load.finish(120)
-    accepted[final["session"]] = final["accepted"]
-    sessions = c.proof(server, "crash")
-    # Messages are written in their order: what was accepted are the first numbers of each session.
-    lost = 0
-    for name, count in accepted.items():
-        got = sessions.get(name, {"last": 0, "missing": 0})
-        check(got["missing"] == 0, f"holes in what was delivered: {got}")
-        lost += max(0, count - got["last"])
-    row = c.row(sessions, produced + final["produced"], sum(accepted.values()), dropped + final["dropped"], lost, final["spooled"], final)
-    no_harm(row)
-    check(dropped + final["dropped"] == 0 and final["spooled"] == 0, f"{final}")
+    lines.append(load.finish(120))
+    row = c.sessions_row(server, "crash", lines)
+    check(row["dropped"] == 0 and row["spooled"] == 0, f"{row}")
     return row
 
 
@@ -147,4 +137,4 @@ def two_users(c):
 
 RUNS = {"stall": stall, "restart": restart, "crash": crash, "full-speed": full_speed, "disk-full": disk_full,
         "read-only": read_only, "two-users": two_users}
-RUNS |= network.RUNS
+RUNS |= network.RUNS | protocols.RUNS

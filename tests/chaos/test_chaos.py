@@ -3,6 +3,7 @@
 import unittest
 
 import network
+import protocols
 from chaoslib import Chaos, Failure, Skip
 from runs import RUNS
 
@@ -25,7 +26,7 @@ def case(name, run):
 
 
 for _name, _run in RUNS.items():
-    if _name in network.RUNS:  # in test_network.py
+    if _name in network.RUNS | protocols.RUNS:  # in test_network.py and test_protocols.py
         continue
     setattr(ShortTier, "test_" + _name.replace("-", "_"), case(_name, _run))
 

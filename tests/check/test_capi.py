@@ -96,6 +96,10 @@ class CApi(unittest.TestCase):
         self.drive("stopping", library("kafka"), self.conn_str(), self.topic())
 
     @needs_kafka
+    def test_disconnect_by_many_threads(self):
+        self.drive("ends", library("kafka"), self.conn_str(), self.topic())
+
+    @needs_kafka
     def test_two_libraries(self):
         self.drive("both", library("kafka"), MSGBROKER, self.conn_str(), self.topic())
 

@@ -23,8 +23,8 @@ ELEMENTS = ("msgconv", "msgbroker", "msgsrc", "smartrecordbin", "dtlsenc", "dtls
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "pkg/adapters").glob("*/README.md"))]
 # What the pages call it, and the script that runs it.
 SERVERS = {"localhost;6379": "redis"}
-# Pages, and folders of adapters, whose launch lines test_security.py, test_adapters.py, test_mqtt.py and test_adaptor.py run.
-ELSEWHERE = ("security.md", "amqp", "nats", "file", "mqtt", "azure", "nvds")
+# Pages, and folders of adapters, whose launch lines test_security.py, test_analytics.py, test_adapters.py, test_mqtt.py and test_adaptor.py run.
+ELSEWHERE = ("security.md", "analytics.md", "amqp", "nats", "file", "mqtt", "azure", "nvds")
 
 
 def shell_lines(page):

@@ -243,9 +243,17 @@ class BadInput(unittest.TestCase):
         self.refused("debug-payload-dir=/nowhere/at/all", "/nowhere/at/all")
 
     def test_unsupported_kinds_say_so(self):
-        self.refused("payload-type=257", "msg2p-lib")
-        self.refused("payload-type=256", "RESERVED")
         self.refused("msg2p-lib=/x.so", "/x.so")
+
+    def test_types_without_a_schema(self):
+        for api in ("", "msg2p-newapi=1 frame-interval=1"):
+            for kind, want in ((256, []), (257, ["CUSTOM Schema\0"])):
+                with self.subTest(kind=kind, api=api):
+                    buffers, result = run(f"payload-type={kind} {api}", [rgb_frame(1, rois=[PERSON])])
+                    buffer = buffers[0][0]
+                    self.assertEqual([payload(buffer)] if buffer.get_custom_meta(META) else [], want)
+                    self.assertEqual(result.text().count("stands for no schema"), 1 if kind == 256 else 0)
+                    self.assertEqual(result.errors, [])
 
     def test_media_without_caps_never_passes_for_json(self):
         with Pipeline("fakesrc num-buffers=5 sizetype=fixed sizemax=9 ! msgconv payload-type=1 ! application/json ! "

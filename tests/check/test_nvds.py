@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,13 +38,47 @@ class Golden(unittest.TestCase):
 
 
 class Behaviour(unittest.TestCase):
-    def test_with_the_first_and_the_last_release(self):
+    def with_releases(self, script):
         for release in ("6.4", "8.0", "9.1"):
             with self.subTest(release=release):
-                out = subprocess.run([sys.executable, str(HERE / "nvds" / "behaviour.py")], env={**os.environ, "EDGEWIRE_NVDS": release},
+                out = subprocess.run([sys.executable, str(HERE / "nvds" / script)], env={**os.environ, "EDGEWIRE_NVDS": release},
                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
                 self.assertEqual(out.returncode, 0, out.stdout[-4000:])
                 self.assertRegex(out.stdout, r"Ran (1[5-9]|[2-9]\d) tests")
+
+    def test_of_pictures_and_sound(self):
+        self.with_releases("behaviour.py")
+
+    @unittest.skipUnless(shutil.which("g++"), "there is no C++ compiler, which the stand-in for ds3d needs")
+    def test_in_space(self):
+        self.with_releases("space.py")
+
+
+@unittest.skipUnless(shutil.which("g++"), "there is no C++ compiler, which the stand-in for ds3d needs")
+class Absent(unittest.TestCase):
+    """A process that lacks a library of DeepStream's is told which."""
+
+    def run_with(self, kind, *libraries):
+        return run("absent.py", str(kind), *map(str, libraries))
+
+    def test_ds3d(self):
+        result = self.run_with(1, nvds.compile_library("9.1"), nvds.compile_ds3d("WITHOUT_FIND"))
+        self.assertEqual(result["payloads"], None)
+        for word in ("NvDs3D_Find1stDataMap", "libnvds_3d_gst"):
+            self.assertIn(word, result["errors"])
+
+    def test_metadata(self):
+        result = self.run_with(1, nvds.compile_ds3d())
+        self.assertIn("libnvds_meta has no function nvds_acquire_user_meta_from_pool", result["errors"])
+
+    def test_messages_as_buffers_need_no_metadata(self):
+        result = self.run_with("json", nvds.compile_ds3d())
+        self.assertEqual((result["payloads"], result["errors"]), (1, ""))
+
+    def test_cuda(self):
+        result = self.run_with(2, nvds.compile_library("9.1"), nvds.compile_ds3d("WITHOUT_CUDA"))
+        self.assertEqual((result["payloads"], result["errors"]), (1, ""))  # of what is not in a GPU's memory
+        self.assertIn("no cudaMemcpy", result["warnings"])
 
 
 class Release(unittest.TestCase):

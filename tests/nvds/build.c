@@ -274,6 +274,56 @@ gpointer tn_blob(gpointer frame, gint type, const char *message, guint length, g
 
 gpointer tn_user(gpointer frame, gint type, gpointer data) { return add_user(frame, type, data, NULL, NULL); }
 
+/* A list of 3D boxes, of a whole batch. Its texts are the caller's. NULL before 8.0. */
+#if NVDS_RELEASE >= 800
+static void release_scene(gpointer data, gpointer user_data) {
+  (void)user_data;
+  NvDsBbox3dObjectList *list = ((NvDsUserMeta *)data)->user_meta_data;
+  for (guint i = 0; i < G_N_ELEMENTS(list->objects); i++) {
+    if (list->objects[i].instance_feats != NULL)
+      g_free(list->objects[i].instance_feats->embedding_vector);
+    g_free(list->objects[i].instance_feats);
+  }
+  g_free(list);
+}
+
+gpointer tn_scene(NvDsBatchMeta *b, gint num, guint camera, guint64 timestamp, gchar *sensor) {
+  NvDsBbox3dObjectList *list = g_new0(NvDsBbox3dObjectList, 1);
+  list->frame_num = num;
+  list->camera_id = camera;
+  list->timestamp = timestamp;
+  list->sensorStr = sensor;
+  add_user(b, NVDS_CUSTOM_MSG_SPARSE4D, list, NULL, release_scene);
+  return list;
+}
+
+void tn_solid(NvDsBbox3dObjectList *list, guint id, gchar *label, const double *box, double score, double class_score,
+    const double *embedding, guint n) {
+  NvDsBbox3dObject *o = &list->objects[list->num_objects++];
+  for (guint i = 0; i < 12; i++)
+    o->boxes_3d[i] = (float)box[i];
+  o->scores_3d = (float)score;
+  o->cls_scores = (float)class_score;
+  o->labels_3d = label;
+  o->instance_ids = id;
+  if (embedding == NULL)
+    return;
+  o->instance_feats = g_new0(NvDsEmbedding, 1);
+  o->instance_feats->embedding_vector = g_new(float, n);
+  o->instance_feats->embedding_length = n;
+  for (guint i = 0; i < n; i++)
+    o->instance_feats->embedding_vector[i] = (float)embedding[i];
+}
+
+/* What the list says that it holds. */
+void tn_scene_count(NvDsBbox3dObjectList *list, guint n) { list->num_objects = n; }
+#else
+gpointer tn_scene(NvDsBatchMeta *b, gint num, guint camera, guint64 timestamp, gchar *sensor) {
+  (void)b, (void)num, (void)camera, (void)timestamp, (void)sensor;
+  return NULL;
+}
+#endif
+
 /* A payload as another converter makes it. */
 static void release_payload(gpointer data, gpointer user_data) {
   (void)user_data;

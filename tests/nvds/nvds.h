@@ -27,6 +27,7 @@ enum {
   NVDS_AUDIO_BATCH_META = 25,
   NVDS_AUDIO_FRAME_META = 26,
   NVDS_CUSTOM_MSG_BLOB = 29,
+  NVDS_CUSTOM_MSG_SPARSE4D = 31,
 #else
   NVDS_AUDIO_BATCH_META = 24,
   NVDS_AUDIO_FRAME_META = 25,
@@ -230,6 +231,30 @@ typedef struct { gchar *brand, *type, *shape; GList *mask; } NvDsProductObjectEx
 typedef struct { void *message; guint size; } NvDsCustomMsgInfo;
 typedef struct { void *payload; guint payloadSize, componentId; } NvDsPayload;
 
+#if NVDS_RELEASE >= 800
+typedef struct {
+  float boxes_3d[12], scores_3d;
+  gchar *labels_3d, *embedding_filter;
+  float cls_scores;
+  guint instance_ids;
+  NvDsEmbedding *instance_feats;
+#if NVDS_RELEASE >= 900
+  gchar *ocr_label;
+#endif
+} NvDsBbox3dObject;
+
+typedef struct {
+  NvDsBbox3dObject objects[600];
+  guint num_objects;
+  guint64 timestamp;
+  gint frame_num;
+  guint camera_id;
+  gchar *sensorStr;
+  SourceTimePair entries[100];
+  gint count;
+} NvDsBbox3dObjectList;
+#endif
+
 #define DISPLAY_META_SIZE (NVDS_RELEASE >= 900 ? 7040 : 6912)
 
 /* What the offset printer said of the real headers. */
@@ -259,6 +284,13 @@ SIZE(NvDsVehicleObjectExt, 56);
 SIZE(NvDsPersonObjectExt, 48);
 SIZE(NvDsFaceObjectExt, 72);
 SIZE(NvDsProductObjectExt, 32);
+
+#if NVDS_RELEASE >= 800
+SIZE(NvDsBbox3dObject, NVDS_RELEASE >= 900 ? 96 : 88);
+AT(NvDsBbox3dObject, instance_feats, 80);
+SIZE(NvDsBbox3dObjectList, NVDS_RELEASE >= 900 ? 71240 : 66440);
+AT(NvDsBbox3dObjectList, sensorStr, NVDS_RELEASE >= 900 ? 57624 : 52824);
+#endif
 
 /* The functions, as DeepStream's headers declare them. */
 GType nvds_meta_api_get_type(void);

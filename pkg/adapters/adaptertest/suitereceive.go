@@ -42,6 +42,7 @@ func runReceive(t *testing.T, a adapters.Adapter, s Server) {
 	t.Run("window", x.testWindow)
 	t.Run("topics", x.testTopics)
 	t.Run("replaced", x.testReplaced)
+	t.Run("renewed", x.testRenewed)
 	t.Run("absent", x.testAbsent)
 	t.Run("restart", x.testRestart)
 	t.Run("close", x.testClose)
@@ -311,6 +312,34 @@ func (x *receiving) testReplaced(t *testing.T) {
 	if n := second.Count(); n != 5 {
 		t.Errorf("%d messages after the end of the subscription", n-5)
 	}
+}
+
+// testRenewed: what the first receiver has not acknowledged comes to the second, and nothing stands in its way.
+func (x *receiving) testRenewed(t *testing.T) {
+	c := x.open(t, true)
+	topic := topicOf(t)
+	cfg := adapters.SubscribeConfig{Topics: []string{topic}, Group: topic, Window: 8}
+	first := x.subscribe(t, c, cfg)
+	x.publish(t, topic, 0, 8)
+	got := first.Wait(t, 8)
+	c.Ack(got[:2])
+	second := NewCollector()
+	if err := c.Subscribe(cfg, second); err != nil {
+		t.Fatal(err)
+	}
+	Wait(t, "what was not acknowledged", func() bool { return second.Different() == 6 })
+	again := second.Messages()
+	inOrder(t, again, 2, 8)
+	c.Ack(got[2:]) // of the first subscription: means nothing
+	c.Ack(again)
+	x.publish(t, topic, 8, 24)
+	done := len(again)
+	Wait(t, "what came later", func() bool {
+		all := second.Messages()
+		c.Ack(all[done:])
+		done = len(all)
+		return second.Different() == 22
+	})
 }
 
 // testAbsent: a subscription can be made while the server is away.

@@ -3,6 +3,8 @@
 package amqp
 
 import (
+	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -17,18 +19,49 @@ import (
 
 const benchBody = 1000
 
-// benchQueue takes the messages of the benchmarks. It is in memory, like they are: else the disk is measured.
-func benchQueue(b *testing.B) *testServer {
-	s := server(b)
-	conn, ch, err := s.dial()
-	must(b, err)
-	defer conn.Close()
-	_, err = ch.QueueDeclare("bench", false, false, false, false, nil)
-	must(b, err)
-	must(b, ch.QueueBind("bench", "bench.x", testExchange, false, nil))
-	_, err = ch.QueuePurge("bench", false)
-	must(b, err)
-	return s
+// A situation is what a benchmark publishes into. Its queue is in memory, as the messages are: else it is the
+// disk that is measured.
+type situation struct {
+	name, exchange string
+	args           rabbit.Table
+}
+
+// The names are known to tests/bench.
+var situations = []situation{
+	{"queue", "", rabbit.Table{"x-max-length": benchKept}},           // straight to a queue as short as one that is consumed from
+	{"topic", testExchange, rabbit.Table{"x-max-length": benchKept}}, // the same by a topic exchange
+	{"backlog", testExchange, nil},                                   // and nobody consumes
+}
+
+const benchKept = 1000 // messages
+
+// each runs f for every situation, on the server that EDGEWIRE_RABBITMQ names or on one of its own.
+func each(b *testing.B, f func(b *testing.B, address, exchange, queue string)) {
+	address := os.Getenv("EDGEWIRE_RABBITMQ")
+	if address == "" {
+		address = server(b).Addr
+	}
+	for _, s := range situations {
+		b.Run(s.name, func(b *testing.B) {
+			conn, err := rabbit.Dial("amqp://guest:guest@" + address + "/")
+			must(b, err)
+			defer conn.Close()
+			ch, err := conn.Channel()
+			must(b, err)
+			queue := "bench." + s.name
+			_, err = ch.QueueDeclare(queue, false, false, false, false, s.args)
+			must(b, err)
+			if s.exchange != "" {
+				must(b, ch.ExchangeDeclare(s.exchange, "topic", true, false, false, false, nil))
+				must(b, ch.QueueBind(queue, queue, s.exchange, false, nil))
+			}
+			_, err = ch.QueuePurge(queue, false)
+			must(b, err)
+			f(b, address, s.exchange, queue)
+			_, err = ch.QueuePurge(queue, false)
+			must(b, err)
+		})
+	}
 }
 
 func cpu() time.Duration {
@@ -37,10 +70,21 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-type counter struct{ n atomic.Int64 }
+// A counter counts successes.
+type counter struct {
+	n    atomic.Int64
+	wake chan struct{} // a token when there is room again
+}
 
-func (c *counter) Done(r []adapters.Result)  { c.n.Add(int64(len(r))) }
-func (c *counter) State(adapters.StateEvent) {}
+func (c *counter) Done(results []adapters.Result) {
+	for _, r := range results {
+		if r.Err == nil {
+			c.n.Add(1)
+		}
+	}
+	outbox.Token(c.wake)
+}
+func (c *counter) State(adapters.StateEvent) { outbox.Token(c.wake) }
 func (c *counter) Log(adapters.LogEntry)     {}
 
 func report(b *testing.B, spent time.Duration) {
@@ -49,15 +93,17 @@ func report(b *testing.B, spent time.Duration) {
 }
 
 // BenchmarkPublish: messages of 1 kB, mandatory, with confirmations.
-func BenchmarkPublish(b *testing.B) {
-	s := benchQueue(b)
-	var sink counter
-	c, err := adapter{}.Open(adapters.Config{ConnStr: s.ConnStr(), ConfigPath: config(b, "exchange="+testExchange+"\npersistent=false\n")}, &sink)
+func BenchmarkPublish(b *testing.B) { each(b, publish) }
+
+func publish(b *testing.B, address, exchange, queue string) {
+	sink := counter{wake: make(chan struct{}, 1)}
+	c, err := adapter{}.Open(adapters.Config{ConnStr: strings.ReplaceAll(address, ":", ";"),
+		ConfigPath: config(b, "exchange="+exchange+"\npersistent=false\n")}, &sink)
 	must(b, err)
 	defer c.Close()
 	var batch adapters.Batch
 	for i := range 100 {
-		batch.Append(uint64(i+1), 0, "bench.x", nil, make([]byte, benchBody))
+		batch.Append(uint64(i+1), 0, queue, nil, make([]byte, benchBody))
 	}
 	adaptertest.Wait(b, "a connection", func() bool { return c.(*conn).parts.State() == adapters.Connected })
 	b.ResetTimer()
@@ -66,7 +112,7 @@ func BenchmarkPublish(b *testing.B) {
 		n, err := c.Publish(&batch, max(0, batch.Len()-(b.N-sent)))
 		must(b, err)
 		if sent += n; n == 0 {
-			time.Sleep(time.Millisecond)
+			<-sink.wake
 		}
 	}
 	must(b, c.Flush(b.Context()))
@@ -78,11 +124,14 @@ func BenchmarkPublish(b *testing.B) {
 }
 
 // BenchmarkLibrary is the same with the library's own confirmations, as its documentation shows it.
-func BenchmarkLibrary(b *testing.B) {
-	s := benchQueue(b)
-	conn, ch, err := s.dial()
+func BenchmarkLibrary(b *testing.B) { each(b, library) }
+
+func library(b *testing.B, address, exchange, queue string) {
+	conn, err := rabbit.Dial("amqp://guest:guest@" + address + "/")
 	must(b, err)
 	defer conn.Close()
+	ch, err := conn.Channel()
+	must(b, err)
 	must(b, ch.Confirm(false))
 	body := make([]byte, benchBody)
 	under := make(chan *rabbit.DeferredConfirmation, 1000)
@@ -97,7 +146,7 @@ func BenchmarkLibrary(b *testing.B) {
 		done <- good
 	}()
 	for range b.N {
-		d, err := ch.PublishWithDeferredConfirm(testExchange, "bench.x", true, false, rabbit.Publishing{ContentType: contentBytes,
+		d, err := ch.PublishWithDeferredConfirm(exchange, queue, true, false, rabbit.Publishing{ContentType: contentBytes,
 			DeliveryMode: rabbit.Transient, Timestamp: time.Now(), Body: body})
 		must(b, err)
 		under <- d
@@ -112,7 +161,7 @@ func BenchmarkLibrary(b *testing.B) {
 
 // BenchmarkClient is our part alone: queueing a message, its frames, its confirmation.
 func BenchmarkClient(b *testing.B) {
-	var sink counter
+	sink := counter{wake: make(chan struct{}, 1)}
 	box := outbox.New(&sink, 0)
 	session := box.Rewind(1)
 	e := encoder{channel: 1, frame: defaultFrame, exchange: testExchange, mandatory: true, persistent: true, id: 1}

@@ -434,4 +434,4 @@ type noListener struct{}
 
 func (noListener) confirmed(uint64, bool, bool) {}
 func (noListener) unroutable(*returned)         {}
-func (noListener) settled()                     {}
+func (noListener) settled() int                 { return 0 }

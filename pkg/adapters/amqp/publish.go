@@ -304,9 +304,10 @@ func (p *publisher) unroutable(r *returned) {
 }
 
 // settled passes on what came at once.
-func (p *publisher) settled() {
+func (p *publisher) settled() (under int) {
 	p.c.box.Tell(&p.answers)
 	outbox.Token(p.moved)
+	return p.c.box.Sent()
 }
 
 var (

@@ -18,6 +18,10 @@ import (
 const (
 	// Publishing pauses while so much waits for the network: the messages themselves are kept elsewhere.
 	maxOut = 1 << 20
+	// A server answers in small pieces, and each one that is read by itself wakes us. While so many messages
+	// are under way, what is answered within gatherFor is read at once: nothing waits for it.
+	gatherFrom = 512
+	gatherFor  = 2 * time.Millisecond
 	// A frame that is larger was not agreed on.
 	maxFrame = 1<<20 + frameOverhead
 )
@@ -48,6 +52,7 @@ type wire struct {
 	in        []byte // what was read and not looked at: [0:inLen]
 	inLen     int
 	ready     []byte       // to be handed on
+	gather    bool         // the next answers may wait for others
 	returning *returned    // a message that is being returned
 	ours      atomic.Int32 // bound, for the reader
 	quiet     atomic.Int64 // how long the server may be silent, in ns; 0 means for ever
@@ -57,7 +62,8 @@ type wire struct {
 type listener interface {
 	confirmed(number uint64, multiple, ok bool)
 	unroutable(m *returned)
-	settled() // what came at once has been told
+	// What came at once has been told; under is how many messages wait for their answers.
+	settled() (under int)
 }
 
 // A returned message is one that no queue has taken.
@@ -217,6 +223,10 @@ func (w *wire) SetDeadline(t time.Time) error {
 // Read gives the library its frames.
 func (w *wire) Read(p []byte) (int, error) {
 	for len(w.ready) == 0 {
+		if w.gather {
+			w.gather = false
+			outbox.Sleep(gatherFor, w.gone)
+		}
 		n, err := w.Conn.Read(w.in[w.inLen:])
 		if n > 0 {
 			w.inLen += n
@@ -271,7 +281,7 @@ func (w *wire) sort() error {
 	}
 	w.inLen = copy(w.in, w.in[at:w.inLen])
 	if told {
-		w.listen.settled()
+		w.gather = w.listen.settled() >= gatherFrom
 	}
 	return nil
 }

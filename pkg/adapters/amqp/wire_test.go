@@ -20,6 +20,7 @@ type noted struct {
 	acks    []uint64
 	returns []returned
 	settles int
+	under   int // what settled answers
 }
 
 func (n *noted) confirmed(number uint64, multiple, ok bool) {
@@ -33,7 +34,7 @@ func (n *noted) confirmed(number uint64, multiple, ok bool) {
 	n.acks = append(n.acks, v)
 }
 func (n *noted) unroutable(r *returned) { n.returns = append(n.returns, *r) }
-func (n *noted) settled()               { n.settles++ }
+func (n *noted) settled() int           { n.settles++; return n.under }
 
 // A script is a connection whose other end says what stands in it, in pieces of so many bytes.
 type script struct {
@@ -68,8 +69,8 @@ func method(channel uint16, class, id byte, more ...byte) []byte {
 func tag(n uint64, bits byte) []byte { return append(binary.BigEndian.AppendUint64(nil, n), bits) }
 
 // through lets a wire whose channel is 1 read text.
-func through(text []byte, piece int) ([]byte, *noted, error) {
-	n := &noted{}
+func through(text []byte, piece, under int) ([]byte, *noted, error) {
+	n := &noted{under: under}
 	w := newWire(&script{text: text, piece: piece}, n)
 	defer w.wait()
 	defer w.Close()
@@ -94,8 +95,8 @@ func TestWire(t *testing.T) {
 		want = append(want, library[i]...)
 	}
 	want = append(want, ours[4]...) // too short to be ours
-	for _, piece := range []int{1, 2, 7, 100, 4096, 1 << 20} {
-		got, n, err := through(text, piece)
+	for i, piece := range []int{1, 2, 7, 100, 4096, 1 << 20} {
+		got, n, err := through(text, piece, i%2*gatherFrom)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("in pieces of %d: %d bytes, want %d, %v", piece, len(got), len(want), err)
 		}
@@ -109,6 +110,31 @@ func TestWire(t *testing.T) {
 	if run, number, ok := splitMessageID("0000000000000007-9"); run != 7 || number != 9 || !ok {
 		t.Error(run, number, ok)
 	}
+}
+
+// TestGather: while much is under way, everything that came by the end is told, and waiting for more ends with
+// the connection.
+func TestGather(t *testing.T) {
+	near, far := net.Pipe()
+	n := &noted{under: gatherFrom}
+	w := newWire(near, n)
+	w.ours.Store(1)
+	read := make(chan error)
+	go func() {
+		_, err := io.ReadAll(w)
+		read <- err
+	}()
+	for i := range uint64(20) {
+		if _, err := far.Write(method(1, classBasic, basicAck, tag(i+1, 0)...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(t, w.Close())
+	w.wait()
+	if err := <-read; err == nil || len(n.acks) != 20 || n.acks[19] != 20<<2|1 {
+		t.Errorf("%v, %v", n.acks, err)
+	}
+	must(t, far.Close())
 }
 
 // TestHalted: when the server has closed our channel nothing more is published on it.
@@ -158,7 +184,7 @@ func FuzzWire(f *testing.F) {
 		if piece < 1 || piece > 1<<16 {
 			piece = 1
 		}
-		got, _, _ := through(bytes.Clone(text), piece)
+		got, _, _ := through(bytes.Clone(text), piece, 0)
 		if len(got) > len(text) {
 			t.Errorf("%d bytes of %d", len(got), len(text))
 		}

@@ -110,7 +110,7 @@ func (a adapter) build(cfg adapters.Config, log func(adapters.LogEntry)) (o engi
 	}
 	t := &topics{id: id, fixed: fixed, module: id.module != ""}
 	o.CheckTopic, o.PublishTopic = t.check, t.publish
-	o.Filter, o.Incoming, o.Granted = t.filter, t.incoming, t.granted
+	o.Filter, o.Match, o.Incoming, o.Granted = t.filter, a.Match, t.incoming, t.granted
 	host := o.Info.Host
 	o.Refused = func(topic string, size, limit int) *adapters.DeliveryError {
 		return &adapters.DeliveryError{Kind: adapters.ErrTooLarge, Topic: topic, Host: host,

@@ -36,7 +36,7 @@ type fileConfig struct {
 	group        string     // consumer-group-id
 	partitionKey string
 	topic        string
-	secretFiles  []string // where passwords stand
+	secretFiles  []watchedFile // where passwords stand, as they were before they were read
 }
 
 // loadConfig reads the file at path; "" means no file. What is unknown is an error when strict, else a
@@ -98,6 +98,9 @@ func loadConfig(path string, strict bool, log func(adapters.LogEntry)) (fileConf
 		if !ok {
 			continue
 		}
+		file, _ := e.Text()
+		watched := watchedFile{name: settings.FilePath(file)}
+		watched.used = stampOf(watched.name)
 		value, warning, err := settings.SecretFile(e)
 		if err != nil {
 			return fc, err
@@ -105,8 +108,7 @@ func loadConfig(path string, strict bool, log func(adapters.LogEntry)) (fileConf
 		if warning != "" {
 			log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "kafka", Text: warning})
 		}
-		file, _ := e.Text()
-		fc.secretFiles = append(fc.secretFiles, settings.FilePath(file))
+		fc.secretFiles = append(fc.secretFiles, watched)
 		p := property{name: option, value: value, where: fmt.Sprintf("%s:%d: [%s] %s", path, e.Line, group, e.Key)}
 		fc.producer, fc.receiving = append(fc.producer, p), append(fc.receiving, p)
 	}

@@ -7,7 +7,6 @@ package kafka
 import "C"
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -64,13 +63,9 @@ type partitionKey struct {
 type partition struct {
 	partitionKey
 	revoked bool
-	placed  bool     // where reading begins is known: what is sent from now on comes
-	handed  []handed // in order; those before the first that is not acknowledged are dealt with
-}
-
-type handed struct {
-	offset int64
-	acked  bool
+	placed  bool    // where reading begins is known: what is sent from now on comes
+	open    []int64 // offsets handed out and not acknowledged, in order: no more than the window
+	last    int64   // the offset handed out last; what lies before it and is not open is dealt with
 }
 
 // A token is what an acknowledgement confirms.
@@ -204,13 +199,17 @@ func (c *conn) Ack(messages []adapters.Incoming) {
 			continue
 		}
 		p := t.partition
-		n, found := slices.BinarySearchFunc(p.handed, t.offset, func(h handed, offset int64) int { return cmp.Compare(h.offset, offset) })
-		if !found || p.handed[n].acked {
+		n, found := slices.BinarySearch(p.open, t.offset)
+		if !found {
 			continue
 		}
-		p.handed[n].acked = true
 		k.outstanding--
-		if n == 0 && !slices.Contains(changed, p) {
+		if n > 0 {
+			p.open = slices.Delete(p.open, n, n+1)
+			continue
+		}
+		p.open = p.open[1:]
+		if !slices.Contains(changed, p) {
 			changed = append(changed, p)
 		}
 	}
@@ -219,16 +218,11 @@ func (c *conn) Ack(messages []adapters.Incoming) {
 
 // store notes how far a partition is dealt with, with mu held.
 func (k *consumer) store(p *partition) {
-	n := 0
-	for n < len(p.handed) && p.handed[n].acked {
-		n++
+	if len(p.open) > 0 {
+		k.storeAt(p, p.open[0])
+	} else {
+		k.storeAt(p, p.last+1)
 	}
-	if n == 0 {
-		return
-	}
-	offset := p.handed[n-1].offset + 1
-	p.handed = p.handed[n:]
-	k.storeAt(p, offset)
 }
 
 func (k *consumer) storeAt(p *partition, offset int64) {
@@ -391,8 +385,12 @@ func (k *consumer) assigned(keys []partitionKey) {
 		if k.partitions[key] == nil {
 			k.partitions[key] = &partition{partitionKey: key, placed: !k.atEnd}
 		}
-		delete(k.missing, key.topic)
-		delete(k.refused, key.topic)
+		for _, topic := range k.topics { // some are patterns
+			if (k.missing[topic] || k.refused[topic]) && (adapter{}).Match(topic, key.topic) {
+				delete(k.missing, topic)
+				delete(k.refused, topic)
+			}
+		}
 	}
 }
 
@@ -413,12 +411,8 @@ func (k *consumer) revoked(keys []partitionKey) {
 // forget makes acknowledgements of what was handed out mean nothing, with mu held.
 func (k *consumer) forget(p *partition) {
 	p.revoked = true
-	for _, h := range p.handed {
-		if !h.acked {
-			k.outstanding--
-		}
-	}
-	p.handed = nil
+	k.outstanding -= len(p.open)
+	p.open = nil
 }
 
 // again replaces a partition by itself, with mu held.
@@ -485,13 +479,14 @@ func (k *consumer) receive(records []C.ew_incoming) {
 			continue // taken away meanwhile
 		}
 		offset := int64(rec.offset)
-		if n := len(p.handed); n > 0 && offset <= p.handed[n-1].offset {
+		if len(p.open) > 0 && offset <= p.last {
 			p = k.again(p) // the topic was made anew, and its numbers began again
 		}
 		if !p.placed {
 			p.placed, placed = true, true
+			k.storeAt(p, offset) // as above; or a group that ends before its first acknowledgement would not get this one again
 		}
-		p.handed = append(p.handed, handed{offset: offset})
+		p.open, p.last = append(p.open, offset), offset
 		k.outstanding++
 		messages = append(messages, k.message(rec, topic, p))
 	}

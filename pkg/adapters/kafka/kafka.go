@@ -68,7 +68,13 @@ func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, err
 		backoff:   rc.milliseconds("reconnect.backoff.ms"), maxBackoff: rc.milliseconds("reconnect.backoff.max.ms"),
 		info:   infoOf(cs, fc, rc),
 		topics: map[string]bool{}, explained: map[failure]error{}}
-	c.renewal = newRenewal(rc, fc.secretFiles)
+	c.renewal = newRenewal(rc, fc.secretFiles, func() error {
+		_, _, again, err := configure(cfg, func(adapters.LogEntry) {})
+		if err == nil {
+			again.free()
+		}
+		return err
+	})
 	var errstr [1024]C.char
 	c.p = C.ew_producer_new(rc.take(), &errstr[0], C.size_t(len(errstr)))
 	if c.p == nil {

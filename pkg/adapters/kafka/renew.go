@@ -4,11 +4,13 @@ package kafka
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
@@ -29,9 +31,16 @@ var renewedOptions = []string{"ssl.certificate.location", "ssl.key.location", "s
 
 // A stamp tells one version of a file from the next.
 type stamp struct {
-	changed time.Time
-	size    int64
-	missing bool
+	changed  time.Time
+	size     int64
+	dev, ino uint64 // a copy may keep time and size
+	missing  bool
+}
+
+// A watchedFile is one that was read, or is about to be.
+type watchedFile struct {
+	name string
+	used stamp // taken before it was read: a file that changes meanwhile is read again
 }
 
 func stampOf(file string) stamp {
@@ -39,7 +48,11 @@ func stampOf(file string) stamp {
 	if err != nil {
 		return stamp{missing: true}
 	}
-	return stamp{changed: st.ModTime(), size: st.Size()}
+	s := stamp{changed: st.ModTime(), size: st.Size()}
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		s.dev, s.ino = uint64(sys.Dev), sys.Ino
+	}
+	return s
 }
 
 // A renewal watches files.
@@ -50,20 +63,28 @@ type renewal struct {
 	next      time.Time
 	told      []stamp // a version that was complained about
 	cert, key string  // "" unless the pair can be checked
+	ca        string  // a file with certificates; ""
+	check     func() error
 	since     time.Time
 }
 
-func newRenewal(rc *conf, secrets []string) *renewal {
-	r := &renewal{files: slices.Clone(secrets)}
+// newRenewal watches the files that rc names, and those of secrets. check tries the whole configuration.
+func newRenewal(rc *conf, secrets []watchedFile, check func() error) *renewal {
+	r := &renewal{check: check}
+	for _, f := range secrets {
+		r.files, r.used = append(r.files, f.name), append(r.used, f.used)
+	}
 	for _, option := range renewedOptions {
 		if p, ok := rc.set[option]; ok && p.value != "" && p.value != "probe" {
-			r.files = append(r.files, p.value)
+			r.files, r.used = append(r.files, p.value), append(r.used, stampOf(p.value))
 		}
+	}
+	if st, err := os.Stat(rc.set["ssl.ca.location"].value); err == nil && st.Mode().IsRegular() {
+		r.ca = rc.set["ssl.ca.location"].value
 	}
 	if _, encrypted := rc.set["ssl.key.password"]; !encrypted {
 		r.cert, r.key = rc.set["ssl.certificate.location"].value, rc.set["ssl.key.location"].value
 	}
-	r.used = r.look()
 	r.seen = r.used
 	return r
 }
@@ -89,23 +110,35 @@ func (r *renewal) due(now time.Time, complain func(string)) bool {
 	if !settled || slices.Equal(stamps, r.used) || slices.Equal(stamps, r.told) {
 		return false
 	}
-	problem := ""
-	for i, s := range stamps {
-		if s.missing {
-			problem = "the file " + r.files[i] + " is gone"
-		}
-	}
-	if problem == "" && r.cert != "" && r.key != "" {
-		if _, err := tls.LoadX509KeyPair(r.cert, r.key); err != nil {
-			problem = fmt.Sprintf("%s and %s do not make a pair: %v", r.cert, r.key, err)
-		}
-	}
-	if problem != "" {
+	if problem := r.problem(stamps); problem != "" {
 		r.told = stamps
 		complain(problem + "; the connection goes on with what was read before; correct the files")
 		return false
 	}
 	return true
+}
+
+// problem says why the new files cannot be used: with them a sound connection would be given up for none.
+func (r *renewal) problem(stamps []stamp) string {
+	for i, s := range stamps {
+		if s.missing {
+			return "the file " + r.files[i] + " is gone"
+		}
+	}
+	if r.cert != "" && r.key != "" {
+		if _, err := tls.LoadX509KeyPair(r.cert, r.key); err != nil {
+			return fmt.Sprintf("%s and %s do not make a pair: %v", r.cert, r.key, err)
+		}
+	}
+	if r.ca != "" {
+		if text, err := os.ReadFile(r.ca); err == nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
+			return r.ca + " holds no certificate"
+		}
+	}
+	if err := r.check(); err != nil {
+		return strings.TrimSuffix(err.Error(), ".")
+	}
+	return ""
 }
 
 // checkFiles looks after the files of certificates and passwords.

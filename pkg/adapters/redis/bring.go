@@ -5,7 +5,7 @@ package redis
 import (
 	"context"
 	"errors"
-	"slices"
+	"maps"
 	"sync"
 	"time"
 
@@ -26,15 +26,24 @@ type bringer struct {
 	topo    *topology
 	known   map[string]bool // streams whose group was there once
 	turn    int
+	told    bool // that acknowledgements are refused
+	count   int  // how many entries are asked for at once: see measured
 
 	room    chan struct{} // a token: messages were acknowledged
 	ackable chan struct{} // a token: there is something in acks
 
 	// Guarded by s.mu.
-	out       map[string]map[string]struct{} // ids handed out and not acknowledged, by stream
-	outCount  int
-	acks      map[string][]string // to confirm
+	out       map[string]map[string]handed // ids handed out whose acknowledgement the server has not taken, by stream
+	outCount  int                          // of these, those that the receiver has not acknowledged …
+	outBytes  int                          // … and their payloads
+	acks      map[string][]string          // to confirm
 	condition condition
+}
+
+// A handed entry is with the receiver, or its acknowledgement is under way: it must not be handed out again.
+type handed struct {
+	size  int
+	acked bool
 }
 
 // errAgain: begin again at once; the groups are to be made anew.
@@ -81,13 +90,28 @@ func (b *bringer) confirm(l *link) error {
 		if len(acks) == 0 {
 			return nil
 		}
-		if err := l.ack(b.s.cfg.Group, acks); err != nil {
-			b.s.mu.Lock()
-			for topic, ids := range b.acks {
-				acks[topic] = append(acks[topic], ids...)
+		asked := maps.Clone(acks)
+		refused, err := l.ack(b.s.cfg.Group, acks)
+		b.s.mu.Lock()
+		for topic, ids := range asked {
+			if _, left := acks[topic]; left {
+				continue
 			}
-			b.acks = acks
-			b.s.mu.Unlock()
+			for _, id := range ids {
+				delete(b.out[topic], id)
+			}
+		}
+		for topic, ids := range b.acks {
+			acks[topic] = append(acks[topic], ids...)
+		}
+		b.acks = acks
+		b.s.mu.Unlock()
+		if refused != nil && !b.told {
+			b.told = true
+			b.s.c.sink.Log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "redis", Text: "acknowledgements to " + l.addr + " are refused: " + b.s.c.o.reason(refused) +
+				"; the messages will come again"})
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -184,15 +208,20 @@ func (b *bringer) prepare(ctx context.Context, l *link) (topics []string, err er
 
 const (
 	readAtOnce  = 256
+	firstRead   = 16      // entries: nobody knows yet how large they are
+	replyBytes  = 4 << 20 // about so much is asked for at once
 	blockFor    = time.Second
 	blockBriefs = 50 * time.Millisecond // when not all streams can be read at once
 )
 
+// maxOutBytes of payloads are with the receiver at most, and one message in any case: the window bounds their
+// number alone. Tests shrink it.
+var maxOutBytes = 64 << 20
+
 // bring hands out what is pending from before, then what comes.
 func (b *bringer) bring(ctx context.Context, l *link, topics []string) error {
 	if len(topics) == 0 {
-		<-ctx.Done()
-		return nil
+		return b.idle(ctx, l)
 	}
 	for _, t := range topics {
 		if err := b.pending(ctx, l, t); err != nil {
@@ -228,7 +257,8 @@ func (b *bringer) bring(ctx context.Context, l *link, topics []string) error {
 			ids = append(ids, ">")
 		}
 		b.turn += k
-		got, err := l.read(ctx, b.s.cfg.Group, b.s.c.o.consumerName, max(1, min(readAtOnce, room/k)), block, some, ids)
+		got, err := l.read(ctx, b.s.cfg.Group, b.s.c.o.consumerName, max(1, min(b.count, room/k)), block, some, ids)
+		b.measured(ctx, got, err)
 		if err != nil {
 			return err
 		}
@@ -239,11 +269,54 @@ func (b *bringer) bring(ctx context.Context, l *link, topics []string) error {
 	return nil
 }
 
+// idle looks after the connection when no stream can be read: it ends when the server is gone, since the next
+// one may allow it.
+func (b *bringer) idle(ctx context.Context, l *link) error {
+	ticker := time.NewTicker(min(blockFor, b.s.c.o.patience/2))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		var refused *serverError
+		if err := l.ping(ctx); err != nil && !errors.As(err, &refused) {
+			return err
+		}
+	}
+}
+
+// measured chooses how many entries to ask for the next time. An answer of hundreds that are large would fill
+// the memory, and over a slow line it would not come in time, again and again.
+func (b *bringer) measured(ctx context.Context, got []stream, err error) {
+	n, bytes := 0, 0
+	for _, s := range got {
+		n += len(s.entries)
+		for _, item := range s.entries {
+			bytes += entrySize(item)
+		}
+	}
+	var refused *serverError
+	switch {
+	case errors.As(err, &refused) || errors.Is(err, errAgain) || ctx.Err() != nil:
+	case err != nil:
+		b.count = max(1, b.count/4)
+	case bytes > replyBytes:
+		b.count = max(1, int(int64(n)*replyBytes/int64(bytes)))
+	case n >= b.count && 2*bytes <= replyBytes:
+		b.count = min(2*b.count, readAtOnce)
+	}
+}
+
 // waitRoom waits until a message may be handed out, and gives how many may; 0 at the end.
 func (b *bringer) waitRoom(ctx context.Context) int {
 	for {
 		b.s.mu.Lock()
 		room := b.window - b.outCount
+		if b.outBytes >= maxOutBytes {
+			room = 0
+		}
 		b.s.mu.Unlock()
 		if room > 0 {
 			return room
@@ -264,7 +337,8 @@ func (b *bringer) pending(ctx context.Context, l *link, topic string) error {
 		if room == 0 {
 			return nil
 		}
-		got, err := l.read(ctx, b.s.cfg.Group, b.s.c.o.consumerName, min(readAtOnce, room), -1, []string{topic}, []string{last})
+		got, err := l.read(ctx, b.s.cfg.Group, b.s.c.o.consumerName, min(b.count, room), -1, []string{topic}, []string{last})
+		b.measured(ctx, got, err)
 		if err != nil {
 			return err
 		}
@@ -285,7 +359,8 @@ func (b *bringer) claim(ctx context.Context, l *link, topic string) error {
 		if room == 0 {
 			return nil
 		}
-		next, entries, err := l.claim(ctx, topic, b.s.cfg.Group, b.s.c.o.consumerName, b.s.c.o.claimIdle, cursor, min(readAtOnce, room))
+		next, entries, err := l.claim(ctx, topic, b.s.cfg.Group, b.s.c.o.consumerName, b.s.c.o.claimIdle, cursor, min(b.count, room))
+		b.measured(ctx, []stream{{topic, entries}}, err)
 		if err != nil {
 			return err
 		}
@@ -308,19 +383,18 @@ func (b *bringer) hand(topic string, entries []any, again bool) {
 		if _, has := b.out[topic][id]; has || id == "" {
 			continue
 		}
-		if again && slices.Contains(b.acks[topic], id) {
-			continue // about to be confirmed
-		}
 		m, ok := b.s.c.o.decode(topic, item)
 		if !ok || len(fields) == 0 { // deleted from the stream meanwhile: nobody can have it
+			b.out[topic][id] = handed{acked: true}
 			b.acks[topic] = append(b.acks[topic], id)
 			signal(b.ackable)
 			continue
 		}
 		tokens[i] = token{b, topic, id}
 		m.Token, m.Redelivered = &tokens[i], again
-		b.out[topic][id] = struct{}{}
+		b.out[topic][id] = handed{size: len(m.Payload)}
 		b.outCount++
+		b.outBytes += len(m.Payload)
 		messages = append(messages, m)
 	}
 	b.s.mu.Unlock()

@@ -106,11 +106,13 @@ func (c *conn) Ack(messages []adapters.Incoming) {
 		if !ok || t.b == nil || t.b.s != s {
 			continue
 		}
-		if _, out := t.b.out[t.topic][t.id]; !out {
+		h, out := t.b.out[t.topic][t.id]
+		if !out || h.acked {
 			continue
 		}
-		delete(t.b.out[t.topic], t.id)
+		t.b.out[t.topic][t.id] = handed{acked: true}
 		t.b.outCount--
+		t.b.outBytes -= h.size
 		t.b.acks[t.topic] = append(t.b.acks[t.topic], t.id)
 		signal(t.b.room)
 		signal(t.b.ackable)
@@ -184,10 +186,10 @@ func (s *subscription) run(before <-chan struct{}) {
 		s.bringers = nil
 		for _, g := range groups {
 			b := &bringer{s: s, topics: g, window: max(1, s.cfg.Window/len(groups)), cluster: cluster, ctx: ctx, stop: cancel,
-				known: map[string]bool{}, out: map[string]map[string]struct{}{}, acks: map[string][]string{},
+				known: map[string]bool{}, out: map[string]map[string]handed{}, count: firstRead, acks: map[string][]string{},
 				room: make(chan struct{}, 1), ackable: make(chan struct{}, 1), backoff: outbox.NewBackoff(s.c.receive.cfg)}
 			for _, t := range g {
-				b.out[t] = map[string]struct{}{}
+				b.out[t] = map[string]handed{}
 			}
 			s.bringers = append(s.bringers, b)
 		}

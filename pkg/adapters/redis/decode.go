@@ -27,6 +27,20 @@ func splitEntry(item any) (id string, fields []string) {
 	return id, fields[:len(fields)&^1]
 }
 
+// entrySize is about how many bytes an entry takes.
+func entrySize(item any) (n int) {
+	pair, _ := item.([]any)
+	if len(pair) != 2 {
+		return 0
+	}
+	list, _ := pair[1].([]any)
+	for _, f := range list {
+		s, _ := f.(string)
+		n += len(s)
+	}
+	return n
+}
+
 // decode makes a message of an entry, however it is laid out: by this adapter, by DeepStream's, or by anyone.
 func (o *options) decode(topic string, item any) (m adapters.Incoming, ok bool) {
 	id, fields := splitEntry(item)

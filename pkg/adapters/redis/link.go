@@ -137,27 +137,31 @@ func (l *link) claim(ctx context.Context, topic, group, consumer string, idle ti
 	return next, entries, nil
 }
 
+// ping asks whether the server is there.
+func (l *link) ping(ctx context.Context) error { return l.result(l.others.Ping(ctx).Err()) }
+
 // ack confirms entries, up to idsAtOnce with a command. giveUp ends it. (Not by the library's Pipeline: that
-// would want a connection of its own.) What was confirmed is taken out of acks.
-func (l *link) ack(group string, acks map[string][]string) error {
+// would want a connection of its own.) What was confirmed is taken out of acks, and so is what the server
+// refuses for good; refused is why.
+func (l *link) ack(group string, acks map[string][]string) (refused, failed error) {
 	for _, topic := range topicsOf(acks) {
 		for ids := range slices.Chunk(acks[topic], idsAtOnce) {
 			if l.broken.Load() {
-				return errUsed
+				return refused, errUsed
 			}
 			err := l.result(l.others.XAck(context.Background(), topic, group, ids...).Err())
-			var refused *serverError
-			if errors.As(err, &refused) {
-				if _, _, _, redirect := refused.redirect(); !redirect && passing[refused.code()] == "" {
-					err = nil // it will not be taken later either; the message comes again
+			var e *serverError
+			if errors.As(err, &e) {
+				if _, _, _, redirect := e.redirect(); !redirect && passing[e.code()] == "" {
+					refused, err = e, nil // it will not be taken later either; the message comes again
 				}
 			}
 			if err != nil {
 				l.broken.Store(true) // the library drops a connection to a server that cannot write
-				return err
+				return refused, err
 			}
 		}
 		delete(acks, topic)
 	}
-	return nil
+	return refused, nil
 }

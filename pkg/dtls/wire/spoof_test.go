@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +24,10 @@ type forger struct {
 	cert tls.Certificate
 
 	noKeyExchange bool
+	// Nothing of epoch 1 is forged. What a Guard passes of it is not proven, and this package's test stack can
+	// be held up for good by such a record between the peer's flight and its ChangeCipherSpec; how the handshake
+	// that is shipped takes them is tested with it (TestSpoofedDatagrams of pkg/dtls).
+	noEpoch1 bool
 }
 
 func newForger(t testing.TB, seed uint64, kind string) *forger {
@@ -165,6 +170,9 @@ func (f *forger) all(toClient bool, real []byte) [][]byte {
 			f.message(g.kind, g.seq, f.bytes(g.length)),
 		)
 	}
+	if f.noEpoch1 {
+		list = slices.DeleteFunc(list, func(d []byte) bool { return len(d) > 4 && d[0] >= typeChangeCipherSpec && d[4] != 0 })
+	}
 	f.rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	var joined []byte
 	for _, d := range list[:10] {
@@ -195,6 +203,7 @@ func TestHandshakeSpoofed(t *testing.T) {
 						s := setup{cert: cert, clientAuth: auth, mtu: mtu, loss: 0.1, seed: seed, startSeq: 1 << 40, spoof: forger.all}
 						// Nothing proves a ClientKeyExchange alone; see Guard.
 						forger.noKeyExchange = !auth
+						forger.noEpoch1 = true
 						r, err := s.run(t, 30*time.Second)
 						if err != nil {
 							t.Fatalf("%v; client: %s; server: %s", err, r.clientGuard.Hint(), r.serverGuard.Hint())

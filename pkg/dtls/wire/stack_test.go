@@ -14,14 +14,14 @@ type stackGuard struct {
 	one     sync.Mutex // In is called from several goroutines
 	frames  framer
 	ccsDone bool
-	last    uint16 // the message_seq that was passed last
+	last    uint16 // the highest message_seq that was passed
 }
 
 func newStackGuard(client bool) *stackGuard { return &stackGuard{Guard: NewGuard(client)} }
 
 func (s *stackGuard) message(raw []byte) {
 	f, _, _ := nextFragment(raw)
-	s.last = f.seq
+	s.last = max(s.last, f.seq) // a late ClientHello must not become what a client is to repeat
 	s.frames.message(f.kind, f.seq, f.data)
 }
 

@@ -8,6 +8,7 @@
  *   host msgbroker LIB PROTO CONN_STR TOPIC COUNT THREADS   nv_msgbroker from several threads
  *   host inside LIB PROTO CONN_STR TOPIC           calls from within call backs, disconnect included
  *   host stopping LIB CONN_STR TOPIC               disconnect from within an adaptor's call backs
+ *   host ends LIB CONN_STR TOPIC                   disconnect by several threads at once
  *   host outage LIB PROTO CONN_STR TOPIC COUNT     publishes COUNT, one a millisecond; tells the states
  *   host both LIB MSGBROKER_LIB CONN_STR TOPIC     two libraries in one process
  */
@@ -417,6 +418,43 @@ static int run_stopping(char **a)
 	return failures;
 }
 
+static pthread_barrier_t together;
+static atomic_int ends;
+
+static void *end(void *h)
+{
+	pthread_barrier_wait(&together);
+	if (api.disconnect(h) == NVDS_MSGAPI_OK)
+		ends++;
+	return NULL;
+}
+
+/* Threads that end a connection at once: one of them does, and every message has its answer when all are back. */
+static int run_ends(char **a)
+{
+	pthread_t t[4];
+	int round, i;
+
+	load_api(a[0]);
+	pthread_barrier_init(&together, NULL, 4);
+	for (round = 0; round < 10; round++) {
+		NvDsMsgApiHandle h = api.connect(a[1], NULL, NULL);
+
+		CHECK(h != NULL, "not connected");
+		if (!h)
+			break;
+		answered = ends = 0;
+		for (i = 0; i < 300; i++)
+			CHECK(api.send_async(h, a[2], (const uint8_t *)"one", 3, on_sent, NULL) == NVDS_MSGAPI_OK, "%d", i);
+		for (i = 0; i < 4; i++)
+			pthread_create(&t[i], NULL, end, h);
+		for (i = 0; i < 4; i++)
+			pthread_join(t[i], NULL);
+		CHECK(answered == 300 && ends == 1, "round %d: %d answers, %d ends", round, answered, ends);
+	}
+	return failures;
+}
+
 static int run_outage(char **a)
 {
 	int count = atoi(a[4]), i;
@@ -477,7 +515,8 @@ int main(int argc, char **argv)
 		int (*run)(char **);
 	} runs[] = {
 		{ "msgapi", 5, run_msgapi }, { "nulls", 3, run_nulls }, { "absent", 2, run_absent }, { "msgbroker", 6, run_msgbroker },
-		{ "inside", 4, run_inside }, { "stopping", 3, run_stopping }, { "outage", 5, run_outage }, { "both", 4, run_both },
+		{ "inside", 4, run_inside }, { "stopping", 3, run_stopping }, { "ends", 3, run_ends }, { "outage", 5, run_outage },
+		{ "both", 4, run_both },
 	};
 	size_t i;
 

@@ -36,6 +36,34 @@ def compile_library(release, claim=None, plugin=None, version="1", into=None):
     return out
 
 
+def compile_ds3d(*defines):
+    """libnvds_3d_gst and what makes data maps, from C++; without some functions by defines."""
+    out = pathlib.Path(folder()) / f"libnvds_3d_{'_'.join(defines)}.so"
+    if not out.exists():
+        flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", "gstreamer-1.0"], text=True).split()
+        subprocess.check_call(["g++", "-std=c++17", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
+                               *(f"-D{d}" for d in defines), "-o", str(out), str(ROOT / "tests" / "nvds" / "ds3d.cpp"), *flags])
+    return out
+
+
+class Ds3d:
+    """The functions of tests/nvds/ds3d.cpp."""
+
+    def __init__(self, path):
+        lib = ctypes.CDLL(str(path))
+        p, u, q, s = ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint64, ctypes.c_char_p
+        for name, result, *args in (
+                ("map", p), ("stamp", None, p, s, q), ("array", None, p, s, s, ctypes.c_size_t, ctypes.POINTER(ctypes.c_int), u, ctypes.c_int, ctypes.c_int),
+                ("buffer", p, p), ("wild", p, q), ("strange", p), ("copy", p, p), ("destroy", None, p), ("live", ctypes.c_int)):
+            function = getattr(lib, "td_" + name)
+            function.restype, function.argtypes = result, args
+            setattr(self, name, function)
+
+    def put(self, data_map, key, data, dims, kind=0, memory=2):
+        """An array of bytes."""
+        self.array(data_map, key.encode(), data, len(data), (ctypes.c_int * max(1, len(dims)))(*dims), len(dims), kind, memory)
+
+
 class Payload(ctypes.Structure):
     _fields_ = [("payload", ctypes.c_void_p), ("size", ctypes.c_uint), ("comp_id", ctypes.c_uint)]
 
@@ -52,8 +80,11 @@ class Library:
                 ("audio_frame", p, p, u, i, q, i, d, s), ("object", p, p, q, i, d, d, d, d, d, s), ("classifier", p, p, s),
                 ("label", p, p, s, d), ("event", p, p), ("set", i, p, s, d, q, s), ("attributes", i, p, s),
                 ("set_attribute", i, p, s, s, d, s), ("polygon", None, p, s, numbers, u), ("numbers", i, p, s, numbers, u),
+                ("scene", p, p, i, u, q, s), ("solid", None, p, u, s, numbers, d, d, numbers, u), ("scene_count", None, p, u),
                 ("blob", p, p, i, s, u, u), ("user", p, p, i, p), ("add_payload", p, p, s, u, u),
                 ("payload", ctypes.POINTER(Payload), p, i, u)):
+            if not hasattr(lib, "tn_" + name):
+                continue  # of a later release
             function = getattr(lib, "tn_" + name)
             function.restype, function.argtypes = result, args
             setattr(self, name, function)

@@ -218,13 +218,6 @@ class Whole(unittest.TestCase):
                 s.push(car)
                 self.assertEqual(len(s.texts()[0]), 1)
 
-    def test_lidar_passes_and_is_told(self):
-        with Stream(NEW + "payload-type=1", caps="ds3d/datamap") as s:
-            s.push(car)
-            self.assertEqual(s.texts()[0], [])
-            s.p.pump(1, until=lambda: s.p.result.warnings)
-            self.assertIn("ds3d/datamap", s.p.result.text())
-
     def test_many_metas(self):
         def fill(frame):
             for i in range(2000):

@@ -78,6 +78,7 @@ type Options struct {
 	CheckTopic   func(topic string) error                                    // nil: CheckTopic
 	PublishTopic func(dst []byte, m Outgoing) []byte                         // appends the topic on the wire; nil: the same
 	Filter       func(topic, group string) (string, error)                   // the filter on the wire of a topic to subscribe to
+	Match        func(topic, of string) bool                                 // whether a message's topic belongs to one that was subscribed to; nil: Match
 	Incoming     func(m *adapters.Incoming, send Sender) bool                // rewrites a message; false: not for the user. send is for after the call
 	Granted      func(topic string, send Sender)                             // the server has agreed to a topic
 	Explain      func(code byte) string                                      // words a refusal of CONNECT; "": as MQTT has it
@@ -113,6 +114,8 @@ type Conn struct {
 	receiver   adapters.Receiver
 	granted    map[string]bool // filters that the server has agreed to
 	requests   map[uint16][]request
+	dropped    []string            // filters that the server may know and that are not wanted any more
+	leaving    map[uint16][]string // of these, what UNSUBSCRIBE names that have no answer
 	lastID     uint16
 	rx         arrivals
 	held       []adapters.Incoming // to be handed out
@@ -150,8 +153,11 @@ func Open(o Options, sink adapters.Sink) *Conn {
 	if o.Filter == nil {
 		o.Filter = shareFilter
 	}
+	if o.Match == nil {
+		o.Match = Match
+	}
 	c := &Conn{o: o, sink: sink, wake: make(chan struct{}, 1), fixedProps: o.Properties, granted: map[string]bool{},
-		requests: map[uint16][]request{}, rx: newArrivals(), lastID: publishIDs}
+		requests: map[uint16][]request{}, leaving: map[uint16][]string{}, rx: newArrivals(), lastID: publishIDs}
 	c.cond = sync.NewCond(&c.mu)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.sink.State(adapters.StateEvent{State: adapters.Connecting, Host: o.Info.Host, Time: time.Now()})

@@ -3,8 +3,10 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/base64"
 	"hash/maphash"
+	"slices"
 	"strings"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
@@ -13,13 +15,18 @@ import (
 // A received message waits here for Ack. Acknowledgements leave in the order in which the messages came
 // (MQTT-4.6.0-2), so that one that is not acknowledged holds back those after it.
 type arrival struct {
-	id    uint16
-	qos   byte
-	acked bool
-	dead  bool // the server has forgotten it: no acknowledgement
-	await bool // of a lost connection: the server is to send it again before it can be acknowledged
-	hash  uint64
+	number uint64
+	id     uint16
+	qos    byte
+	acked  bool
+	dead   bool // the server has forgotten it: no acknowledgement
+	await  bool // of a lost connection: the server is to send it again before it can be acknowledged
+	hash   uint64
+	m      adapters.Incoming // until it is acknowledged: another subscription may want it
 }
+
+// owed reports that the server waits for an acknowledgement of it.
+func (x *arrival) owed() bool { return x.qos > 0 && !x.dead }
 
 // A token is the Token of an Incoming.
 type token struct {
@@ -29,71 +36,83 @@ type token struct {
 
 // arrivals holds what was handed out, and what QoS 2 must remember.
 type arrivals struct {
-	list     []arrival // list[0] has the number first
-	first    uint64
-	open     int    // handed out and not acknowledged
-	epoch    uint32 // a new one when the server has forgotten the session
+	list     []arrival // by number
+	spare    []arrival // of topics that nobody is subscribed to any more, by number; nobody has them
+	next     uint64    // number
+	open     int       // in list and not acknowledged
+	compact  int       // the length of list at which it is worth a look for what is over and done with
+	epoch    uint32    // a new one with each subscription
 	releases map[uint16]bool
 	seed     maphash.Seed
 }
 
+const compactAt = 64
+
 func newArrivals() arrivals {
-	return arrivals{releases: map[uint16]bool{}, seed: maphash.MakeSeed()}
+	return arrivals{compact: compactAt, releases: map[uint16]bool{}, seed: maphash.MakeSeed()}
 }
 
-// forget is for a session that the server has lost.
+// each calls f with all that is not settled.
+func (a *arrivals) each(f func(*arrival)) {
+	for _, list := range [][]arrival{a.spare, a.list} {
+		for i := range list {
+			f(&list[i])
+		}
+	}
+}
+
+// forget is for a session that the server has lost: it wants no acknowledgement, and sends nothing again.
 func (a *arrivals) forget() {
-	a.list, a.first, a.open = nil, 0, 0
-	a.epoch++
+	a.each(func(x *arrival) { x.dead, x.await = true, false })
+	a.spare = nil
 	clear(a.releases)
 }
 
 // resume is for a new connection with the session kept: what is not acknowledged comes again.
 func (a *arrivals) resume() {
-	for i := range a.list {
-		a.list[i].await = a.list[i].qos > 0
-	}
+	a.each(func(x *arrival) { x.await = x.owed() })
 }
 
 // known looks for a message that was handed out and comes again because the connection was lost before its
 // acknowledgement. An identifier that the server has given to another message means that the old one is dead.
-func (a *arrivals) known(id uint16, dup bool, hash uint64) bool {
-	for i := range a.list {
-		x := &a.list[i]
-		if x.id != id || x.qos == 0 || x.dead {
-			continue
-		}
-		if dup && x.hash == hash {
+func (a *arrivals) known(id uint16, dup bool, hash uint64) (known bool) {
+	a.each(func(x *arrival) {
+		switch {
+		case x.id != id || !x.owed() || known:
+		case dup && x.hash == hash:
 			x.await = false
-			return true
+			known = true
+		default:
+			x.dead = true
 		}
-		x.dead = true
-	}
+	})
 	if !dup { // the server sends what is under way first: it has forgotten what has not come by now
-		for i := range a.list {
-			a.list[i].dead = a.list[i].dead || a.list[i].await
-		}
+		a.each(func(x *arrival) { x.dead = x.dead || x.await })
 	}
-	return false
+	return known
 }
 
-// add notes a message that is handed out.
-func (a *arrivals) add(x arrival) token {
-	t := token{a.epoch, a.first + uint64(len(a.list))}
+// add notes a message that is handed out, and gives it its Token.
+func (a *arrivals) add(x arrival) *adapters.Incoming {
+	x.number = a.next
+	a.next++
+	x.m.Token = token{a.epoch, x.number}
 	a.list = append(a.list, x)
 	a.open++
-	return t
+	return &a.list[len(a.list)-1].m
 }
 
 // ack marks a message as taken.
 func (a *arrivals) ack(t token) {
-	if t.epoch != a.epoch || t.number < a.first || t.number-a.first >= uint64(len(a.list)) {
+	if t.epoch != a.epoch {
 		return
 	}
-	if x := &a.list[t.number-a.first]; !x.acked {
-		x.acked = true
-		a.open--
+	i, found := slices.BinarySearchFunc(a.list, t.number, func(x arrival, n uint64) int { return cmp.Compare(x.number, n) })
+	if !found || a.list[i].acked {
+		return
 	}
+	a.list[i].acked, a.list[i].m = true, adapters.Incoming{}
+	a.open--
 }
 
 // acknowledge appends the acknowledgements that are due.
@@ -101,24 +120,68 @@ func (a *arrivals) acknowledge(b []byte) []byte {
 	n := 0
 	for ; n < len(a.list) && a.list[n].acked; n++ {
 		x := &a.list[n]
-		if x.await && !x.dead {
+		if x.owed() && x.await {
 			break
 		}
-		switch {
-		case x.dead || x.qos == 0:
-		case x.qos == 1:
-			b = appendAck(b, typePuback, x.id, 0)
-		default:
-			b = appendAck(b, typePubrec, x.id, 0)
-			a.releases[x.id] = true
-		}
+		b = a.append(b, x)
 	}
 	if n > 0 {
-		a.first += uint64(n)
 		rest := copy(a.list, a.list[n:])
+		clear(a.list[rest:])
 		a.list = a.list[:rest]
 	}
+	if len(a.list) >= a.compact { // behind one that is never acknowledged, others come and go for ever
+		a.list = slices.DeleteFunc(a.list, func(x arrival) bool { return x.acked && !x.owed() })
+		a.compact = 2*len(a.list) + compactAt
+	}
 	return b
+}
+
+// append is the acknowledgement of one message.
+func (a *arrivals) append(b []byte, x *arrival) []byte {
+	switch {
+	case !x.owed():
+		return b
+	case x.qos == 1:
+		return appendAck(b, typePuback, x.id, 0)
+	}
+	a.releases[x.id] = true
+	return appendAck(b, typePubrec, x.id, 0)
+}
+
+// renew is for another subscription: what was not acknowledged is handed out again where it is wanted, and
+// stays with the server where it is not. Of that, most are kept; what is beyond counts as acknowledged, since
+// a server sends only so many before it waits. gone is how many that were. Messages from number fresh on
+// were never handed out.
+func (a *arrivals) renew(wanted func(topic string) bool, most int, fresh uint64) (again []adapters.Incoming, gone int) {
+	all := append(a.spare, a.list...)
+	slices.SortFunc(all, func(x, y arrival) int { return cmp.Compare(x.number, y.number) })
+	a.list, a.spare, a.open, a.compact = nil, nil, 0, compactAt
+	a.epoch++
+	for i := len(all) - 1; i >= 0; i-- { // the newest are kept
+		x := &all[i]
+		switch {
+		case x.acked:
+		case wanted(x.m.Topic):
+			a.open++
+			x.m.Token = token{a.epoch, x.number}
+			x.m.Redelivered = x.m.Redelivered || x.number < fresh
+			again = append(again, x.m)
+		case x.owed() && len(a.spare) < most:
+			a.spare = append(a.spare, *x)
+			continue
+		default:
+			if x.owed() {
+				gone++
+			}
+			x.acked, x.m = true, adapters.Incoming{}
+		}
+		a.list = append(a.list, *x)
+	}
+	slices.Reverse(a.list)
+	slices.Reverse(a.spare)
+	slices.Reverse(again)
+	return again, gone
 }
 
 // A publication is a parsed PUBLISH; its slices are views.

@@ -217,7 +217,7 @@ func frame(b []byte, limit int) (first byte, body []byte, size int, err error) {
 			continue
 		}
 		if n > limit {
-			return 0, nil, 0, errTooLong
+			return b[0], nil, i + 1 + n, errTooLong
 		}
 		if len(b) < i+1+n {
 			return 0, nil, i + 1 + n, errMore

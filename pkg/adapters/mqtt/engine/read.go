@@ -15,7 +15,7 @@ func (s *session) read(rest []byte) error {
 	c := s.c
 	buf := make([]byte, max(readChunk, len(rest)))
 	have := copy(buf, rest)
-	from := 0
+	from, skip := 0, 0 // skip: bytes that are still to come and not wanted
 	var results []adapters.Result
 	for {
 		var need int
@@ -24,7 +24,15 @@ func (s *session) read(rest []byte) error {
 		results = results[:0]
 		c.mu.Lock()
 		for !paused {
+			n := min(skip, have-from)
+			from, skip = from+n, skip-n
 			first, body, size, ferr := frame(buf[from:have], maxIncoming)
+			if ferr == errTooLong && first>>4 == typePublish && s.version == V311 {
+				if size, ferr = s.oversize(buf[from:have], size); ferr == nil {
+					skip = size
+					continue
+				}
+			}
 			if ferr != nil {
 				if need = size; ferr != errMore {
 					err = ferr
@@ -89,6 +97,43 @@ func (s *session) read(rest []byte) error {
 			return &stageError{stageOpen, rerr}
 		}
 	}
+}
+
+// oversize deals with a message that is larger than maxIncoming. MQTT 3.1.1 has no way to tell a server how
+// much we take, and one that keeps the session would send it at each connection: nothing behind it would ever
+// come. b is its beginning. errMore: size bytes are needed; else it is the size of the packet, to be skipped.
+func (s *session) oversize(b []byte, size int) (int, error) {
+	c := s.c
+	head := 1
+	for b[head]&0x80 != 0 {
+		head++
+	}
+	head++
+	if len(b) < head+2 {
+		return head + 2, errMore
+	}
+	until := head + 4 + int(b[head])<<8 + int(b[head+1])
+	if until > size {
+		return 0, errMalformed
+	}
+	if len(b) < until {
+		return until, errMore
+	}
+	p, err := parsePublish(b[0], b[head:until], s.version)
+	if err != nil {
+		return 0, err
+	}
+	if s.ending {
+		return size, nil
+	}
+	c.logLater(adapters.LogError, "a message on topic %s is not taken: its packet of %d bytes is larger than the %d bytes that this client takes; "+
+		"send it in parts, or a reference to it", printable(string(p.topic)), size, maxIncoming)
+	if p.qos > 0 {
+		x := c.rx.add(arrival{id: p.id, qos: p.qos})
+		c.rx.ack(x.Token.(token))
+		c.control = c.rx.acknowledge(c.control)
+	}
+	return size, nil
 }
 
 // over is how a session ends that we end ourselves; nil while it is to go on.
@@ -166,7 +211,11 @@ func (s *session) handle(first byte, body []byte, results []adapters.Result) (ta
 			return false, results, err
 		}
 		c.suback(id, codes, said)
-	case typeUnsuback, typePingresp:
+	case typeUnsuback:
+		if err := c.unsuback(body); err != nil {
+			return false, results, err
+		}
+	case typePingresp:
 	case typeDisconnect:
 		cur := cursor{b: body}
 		e := &codeError{}

@@ -377,8 +377,13 @@ func (c *Conn) begin(s *session, a *attempts) bool {
 		c.rx.forget()
 	}
 	clear(c.requests)
+	clear(c.leaving)
 	c.s = s
 	s.answered = time.Now()
+	if !ack.present {
+		c.dropped = nil
+	}
+	c.unsubscribeLocked()
 	c.subscribeLocked()
 	if c.closing {
 		s.goodbye()

@@ -49,21 +49,20 @@ func (c *Conn) Subscribe(cfg adapters.SubscribeConfig, r adapters.Receiver) erro
 	for c.delivering {
 		c.cond.Wait()
 	}
-	var gone []string
 	for _, f := range c.filters {
 		if !slices.Contains(filters, f) {
-			gone = append(gone, f)
+			c.dropped = append(c.dropped, f)
 			delete(c.granted, f)
 		}
 	}
+	c.dropped = slices.DeleteFunc(c.dropped, func(f string) bool { return slices.Contains(filters, f) })
 	c.sub, c.filters, c.receiver, c.notes = cfg, filters, r, nil
 	if len(filters) == 0 {
 		c.receiver = nil
 	}
+	c.renewLocked()
 	if c.s != nil {
-		if len(gone) > 0 {
-			c.control = appendUnsubscribe(c.control, c.s.version, c.nextID(), gone)
-		}
+		c.unsubscribeLocked()
 		c.subscribeLocked()
 		if c.ignored && c.receiver != nil {
 			c.ignored = false
@@ -72,6 +71,54 @@ func (c *Conn) Subscribe(cfg adapters.SubscribeConfig, r adapters.Receiver) erro
 	}
 	c.cond.Broadcast()
 	c.wakeWriter()
+	return nil
+}
+
+// maxSpare messages of topics that nobody is subscribed to any more stay with the server. Mosquitto sends 20
+// without an acknowledgement.
+const maxSpare = 10
+
+// renewLocked hands what was not acknowledged to the receiver of another subscription.
+func (c *Conn) renewLocked() {
+	fresh := c.rx.next
+	if len(c.held) > 0 {
+		fresh = c.held[0].Token.(token).number
+	}
+	most := maxSpare
+	if c.receiver == nil { // and so nothing that could be held up
+		most = adapters.DefaultWindow
+	}
+	gone := 0
+	c.held, gone = c.rx.renew(func(topic string) bool {
+		return slices.ContainsFunc(c.sub.Topics, func(t string) bool { return c.o.Match(t, topic) })
+	}, most, fresh)
+	if gone > 0 {
+		c.logLater(adapters.LogWarning, "%d messages of topics that are no longer subscribed to had not been dealt with, and are given up", gone)
+	}
+	if c.s != nil {
+		c.control = c.rx.acknowledge(c.control)
+	}
+}
+
+// unsubscribeLocked takes back what is no longer wanted. A server that keeps the session remembers it until
+// then, so it is asked again after a reconnection that came too soon.
+func (c *Conn) unsubscribeLocked() {
+	for some := range slices.Chunk(c.dropped, 8) {
+		id := c.nextID()
+		c.leaving[id] = slices.Clone(some)
+		c.control = appendUnsubscribe(c.control, c.s.version, id, some)
+	}
+}
+
+// unsuback takes the server's answer to UNSUBSCRIBE.
+func (c *Conn) unsuback(body []byte) error {
+	cur := cursor{b: body}
+	id := cur.u16()
+	if cur.bad {
+		return errMalformed
+	}
+	c.dropped = slices.DeleteFunc(c.dropped, func(f string) bool { return slices.Contains(c.leaving[id], f) })
+	delete(c.leaving, id)
 	return nil
 }
 
@@ -156,7 +203,7 @@ func (c *Conn) arrived(p publication, v Version) bool {
 	if c.receiver == nil {
 		window = adapters.DefaultWindow
 	}
-	if c.rx.open >= window {
+	if c.rx.open >= window || (c.receiver == nil && c.rx.open+len(c.rx.spare) >= window) {
 		if c.receiver != nil {
 			return false
 		}
@@ -173,14 +220,13 @@ func (c *Conn) arrived(p publication, v Version) bool {
 	if c.o.Incoming != nil {
 		wanted = c.o.Incoming(&m, c.send)
 	}
-	t := c.rx.add(arrival{id: p.id, qos: p.qos, hash: h})
+	x := c.rx.add(arrival{id: p.id, qos: p.qos, hash: h, m: m})
 	if !wanted {
-		c.rx.ack(t)
+		c.rx.ack(x.Token.(token))
 		c.control = c.rx.acknowledge(c.control)
 		return true
 	}
-	m.Token = t
-	c.held = append(c.held, m)
+	c.held = append(c.held, *x)
 	return true
 }
 
