@@ -225,7 +225,7 @@ class Lidar(unittest.TestCase):
                 self.assertIsNone(LIBRARY.buffer_batch(hash(s.pull())))
                 s.p.pump(0.5, until=lambda: s.p.result.text())
                 self.assertEqual(s.p.result.text().count("Use PAYLOAD_DEEPSTREAM"), 1)
-                self.assertIn("stands for no schema" if kind == 256 else "ds3d/datamap, for which this payload-type has no schema", s.p.result.text())
+                self.assertIn("stands for no schema" if kind == 256 else "ds3d/datamap, for which this payload-type or library has no schema", s.p.result.text())
 
     def test_an_entry_that_is_replaced_while_it_is_read(self):
         """Two branches have the same map; a third thread puts new arrays into it."""
