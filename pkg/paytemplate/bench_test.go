@@ -93,26 +93,29 @@ func BenchmarkMapping(b *testing.B) {
 
 func FuzzTemplate(f *testing.F) {
 	for _, s := range []string{benchTemplate, `[{{range $i, $o := .objects}}{{if $i}},{{end}}{{$o.class}}{{end}}]`, `{"{{.frame.num}}": "\u00e9{{.sensor.id}}"}`,
-		`{{if .frame.pts}}[1]{{else}}{ {{range .objects}}"{{.class}}": {{with .attributes.color}}{{.}}{{else}}null{{end}}{{end}} }{{end}}`} {
+		`{{if .frame.pts}}[1]{{else}}{ {{range .objects}}"{{.class}}": {{with .attributes.color}}{{.}}{{else}}null{{end}}{{end}} }{{end}}`,
+		"{{/* msgconv: content-type=text/csv */}}{{range .objects}}{{csv .class}},{{json .event.type}}{{fixed 2 .confidence}}{{end}}"} {
 		f.Add(s)
 		f.Add("{{/* msgconv: per=object */}}" + s)
 	}
-	frames := []*event.Frame{{}, sample()}
+	frames := []*event.Frame{{}, sample(), sampleEvents()}
 	f.Fuzz(func(t *testing.T, src string) {
 		tmpl, err := Parse("f", []byte(src))
-		if err != nil || !tmpl.json {
+		if err != nil {
 			return
 		}
-		for _, frame := range frames {
-			e, err := NewEncoder(tmpl, Options{API: payload.APIFrame})
+		for _, api := range []payload.API{payload.APIFrame, payload.APIEvent} {
+			e, err := NewEncoder(tmpl, Options{API: api})
 			if err != nil {
 				t.Fatal(err)
 			}
-			_ = e.Encode(frame, func(p payload.Payload) {
-				if !json.Valid(p.Data) {
-					t.Errorf("%q makes %q", src, p.Data)
-				}
-			})
+			for _, frame := range frames {
+				_ = e.Encode(frame, func(p payload.Payload) {
+					if tmpl.json && !json.Valid(p.Data) {
+						t.Errorf("%q makes %q", src, p.Data)
+					}
+				})
+			}
 		}
 	})
 }

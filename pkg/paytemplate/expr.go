@@ -71,7 +71,17 @@ func (c *compiler) call(id *parse.IdentifierNode, args []parse.Node, dot ref, la
 	}
 	f := &function{c: c, name: name, pos: pos, args: list, places: places}
 	e := f.compile()
-	return ref{expr: e}, e != nil
+	if e == nil {
+		return ref{}, false
+	}
+	// A variable stands for its expression: a few that use each other twice would be evaluated without end.
+	eval := e.eval
+	return ref{expr: &expr{sort: e.sort, eval: func(r *run) value {
+		if !r.step() {
+			return null()
+		}
+		return eval(r)
+	}}}, true
 }
 
 // A function is a call of one.

@@ -23,7 +23,7 @@ const (
 	maxFile   = 256 << 10 // bytes of a template
 	maxErrors = 100
 	MaxSize   = 1 << 20 // bytes of a message
-	maxSteps  = 1 << 20 // turns of loops in a message
+	maxSteps  = 1 << 20 // turns of loops and calls of functions in a message
 	maxDepth  = 64      // of JSON
 )
 

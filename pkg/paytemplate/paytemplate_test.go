@@ -290,6 +290,18 @@ func TestBounds(t *testing.T) {
 			t.Errorf("%d messages, %v", len(got), err)
 		}
 	}
+	var b strings.Builder // 2 to the power of 60 comparisons
+	b.WriteString("[{{$v0 := .frame.num}}")
+	for i := range 60 {
+		fmt.Fprintf(&b, "{{$v%d := eq $v%d $v%d}}", i+1, i, i)
+	}
+	if got, err := render(t, b.String()+"{{$v60}}]", payload.APIFrame, f, nil); err == nil || len(got) != 0 {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, nested := range []string{strings.Repeat("{{if .frame.num}}", 9000) + strings.Repeat("{{end}}", 9000), "[{{" + strings.Repeat("(", 9000) + "1" + strings.Repeat(")", 9000) + "}}]",
+		"[" + strings.Repeat("{{range .objects}}", 9000) + strings.Repeat("{{end}}", 9000) + "]"} {
+		_, _ = Parse("deep", []byte(nested)) // whatever it is, it ends
+	}
 	f = &event.Frame{Custom: [][]byte{make([]byte, 2<<20)}}
 	if got, err := render(t, `[{{range .custom}}{{.text}}{{end}}]`, payload.APIFrame, f, nil); err == nil || len(got) != 0 {
 		t.Errorf("%d messages, %v", len(got), err)

@@ -81,7 +81,7 @@ func (e *Encoder) message(at int, emit func(payload.Payload)) error {
 	switch {
 	case r.over:
 		r.out = nil // it may be large
-		return fmt.Errorf("the template makes a message of more than %d KiB, or of more than %d turns of its loops", MaxSize>>10, maxSteps)
+		return fmt.Errorf("the template makes a message of more than %d KiB, or of more than %d turns of loops and calls of functions", MaxSize>>10, maxSteps)
 	case len(r.out) == 0:
 		return nil
 	}
@@ -199,7 +199,7 @@ func (r *run) do(ops []op) {
 	}
 }
 
-// step counts a turn of a loop.
+// step counts a turn of a loop, or a call of a function.
 func (r *run) step() bool {
 	if r.steps++; r.steps > maxSteps {
 		r.over = true
