@@ -27,7 +27,7 @@ Says what becomes of DeepStream's configuration files here, key by key: honoured
 ignored and why, or wrong and what to do. It knows the files of deepstream-app and
 deepstream-test5 (key file or YAML) with all files that these name, those of the
 protocol adaptors ([message-broker]), cfg_nvmsgbroker.txt, and those of nvmsgconv
-(key file, YAML, CSV). No server is asked, and no secret is shown.
+(key file, YAML, CSV). Templates of messages (payload-template) are checked too. No server is asked, and no secret is shown.
 
 Exit code: 0 all is fine; 1 with --strict there are warnings; 2 something is wrong.`
 

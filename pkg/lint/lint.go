@@ -7,7 +7,8 @@
 //     [message-consumerN], and the files that these name;
 //   - files of the protocol adaptors ([message-broker]);
 //   - cfg_nvmsgbroker.txt ([nvmsgbroker]);
-//   - files of nvmsgconv (key file, YAML, CSV).
+//   - files of nvmsgconv (key file, YAML, CSV);
+//   - templates of messages (payload-template of msgconv).
 //
 // What is wrong is found by the functions that the elements use, with the elements' strictness. No server is
 // asked. Values are not shown, except where an element's own message does so; those never show secrets.
@@ -44,6 +45,7 @@ const (
 type Finding struct {
 	File    string  `json:"file"`
 	Line    int     `json:"line,omitempty"`
+	Column  int     `json:"column,omitempty"`
 	Group   string  `json:"group,omitempty"`
 	Key     string  `json:"key,omitempty"`
 	Verdict Verdict `json:"verdict"`
@@ -51,12 +53,15 @@ type Finding struct {
 	Remedy  string  `json:"remedy,omitempty"`
 }
 
-// String is `file:line: [group] key: verdict: text; remedy`.
+// String is `file:line:column: [group] key: verdict: text; remedy`.
 func (f Finding) String() string {
 	var b strings.Builder
 	b.WriteString(clean(f.File))
 	if f.Line > 0 {
 		b.WriteString(":" + strconv.Itoa(f.Line))
+	}
+	if f.Column > 0 {
+		b.WriteString(":" + strconv.Itoa(f.Column))
 	}
 	b.WriteString(": ")
 	if f.Group != "" {
@@ -188,6 +193,10 @@ func (l *Linter) File(path string) {
 		l.broken(path, err)
 		return
 	}
+	if isTemplate(path, data) {
+		l.template(path, data)
+		return
+	}
 	if strings.EqualFold(filepath.Ext(path), ".csv") {
 		l.static(path, data)
 		return
@@ -215,7 +224,7 @@ func (l *Linter) File(path string) {
 		if len(groups) > 0 {
 			found = "its groups are " + strings.Join(groups[:min(len(groups), 8)], ", ")
 		}
-		remedy := "known are files of deepstream-app, [message-broker], [nvmsgbroker], and [sensor0], [place0], [analytics0]"
+		remedy := "known are files of deepstream-app, [message-broker], [nvmsgbroker], [sensor0], [place0], [analytics0], and templates (.tmpl)"
 		for _, name := range kf.GroupNames() {
 			if n := dsconfig.Nearest(name, []string{brokerGroup, broker.ReconnectGroup, converterGroup}); n != "" {
 				remedy = "did you mean [" + n + "]?"

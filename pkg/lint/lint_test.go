@@ -215,8 +215,8 @@ func TestProperties(t *testing.T) {
 			t.Errorf("%s has no property %s", o.element, o.property)
 		}
 	}
-	if refused := strings.Contains(source["nvmsgconv"], "are not supported by this version"); !refused {
-		t.Error("msgconv takes converter libraries now: isNoLibrary and isPayloadType are to follow")
+	if taken := strings.Contains(source["nvmsgconv"], "msg2p.Open("); !taken {
+		t.Error("msgconv takes no converter libraries any more: isLibrary and isPayloadType are to follow")
 	}
 }
 
@@ -349,6 +349,13 @@ func TestApplications(t *testing.T) {
 			"linger: wrong: unknown key", "nobody reads"},
 		{"[sink0]\nenable=1\ntype=6\nmsg-broker-proto-lib=kafka\nmsg-broker-config=app.txt\n[message-broker]\ntopic=t\n", "no server is named", "honoured with"},
 		{"[message-converter]\nenable=1\nmsg-conv-payload-type=2\n", "honoured as payload-type of nvmsgconv", "wrong:"},
+		{"[message-converter]\nenable=1\nmsg-conv-payload-type=257\n", "warning: without a library of one's own there are no messages of payload type 257, or placeholders alone; name the library", "honoured"},
+		{"[message-converter]\nenable=1\nmsg-conv-payload-type=3\nmsg-conv-msg2p-lib=app.txt\n", "wrong: there is no payload type 3", ""},
+		{"[message-converter]\nenable=1\nmsg-conv-payload-type=257\nmsg-conv-msg2p-lib=app.txt\nmultiple-payloads=1\n",
+			"multiple-payloads: honoured as multiple-payloads of nvmsgconv", "wrong:"},
+		{"[message-converter]\nenable=1\nmsg-conv-msg2p-lib=none.so\n", "wrong: there is no library", ""},
+		{"[message-converter]\nenable=1\nmsg-conv-msg2p-lib=/opt/nvidia/deepstream/deepstream/lib/libnvds_msgconv.so\nmultiple-payloads=1\n",
+			"msg-conv-msg2p-lib: honoured by the built-in schemas", "wrong:"},
 		{"[message-consumer0]\nenable=0\nwhatever=1\n", "the group is off (enable)", "wrong:"},
 		{"[message-consumerX]\nenable=1\n", "wrong", ""},
 	} {

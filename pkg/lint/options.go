@@ -5,6 +5,7 @@ package lint
 import (
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -24,7 +25,7 @@ type option struct {
 var options = []option{
 	{"msg-conv-config", "nvmsgconv", "config", nil, ""},
 	{"msg-conv-payload-type", "nvmsgconv", "payload-type", isPayloadType, ""},
-	{"msg-conv-msg2p-lib", "nvmsgconv", "msg2p-lib", isNoLibrary, ""},
+	{"msg-conv-msg2p-lib", "nvmsgconv", "msg2p-lib", isLibrary, ""},
 	{"msg-conv-comp-id", "nvmsgconv", "comp-id", isUint(0), ""},
 	{"msg-conv-frame-interval", "nvmsgconv", "frame-interval", isUint(1), ""},
 	{"msg-conv-msg2p-new-api", "nvmsgconv", "msg2p-newapi", isBool, ""},
@@ -55,24 +56,40 @@ func isUint(least int64) func(string, dsconfig.Entry) error {
 	return func(_ string, e dsconfig.Entry) error { _, err := e.IntRange(least, math.MaxUint32); return err }
 }
 
+// The payload types that only a library makes.
+const typeReserved, typeCustom = 256, 257
+
 // isPayloadType asks the encoder.
 func isPayloadType(_ string, e dsconfig.Entry) error {
 	n, err := e.Int()
-	if err != nil {
+	if err != nil || n == typeReserved || n == typeCustom {
 		return err
 	}
 	if _, err := payload.New(payload.Options{Type: payload.Type(n)}); err != nil {
-		return e.Errorf("write 0 (full), 1 (minimal) or 2 (protobuf)", "there is no built-in schema for payload type %d", n)
+		return e.Errorf("write 0 (full), 1 (minimal), 2 (protobuf), or 257 with msg-conv-msg2p-lib", "there is no payload type %d", n)
 	}
 	return nil
 }
 
-// isNoLibrary says what msgconv says at start.
-func isNoLibrary(_ string, e dsconfig.Entry) error {
-	if strings.TrimSpace(e.Raw) == "" {
-		return nil
+// isLibrary looks for the file. DeepStream's own library need not be there.
+func isLibrary(path string, e dsconfig.Entry) error {
+	lib, err := pathOf(path, e)
+	if err != nil || lib == "" || filepath.Base(lib) == payload.StockLibrary {
+		return err
 	}
-	return e.Errorf("remove it, and choose payload type 0, 1 or 2", "converter libraries are not supported by this version")
+	if st, err := os.Stat(lib); err != nil || st.IsDir() {
+		return e.Errorf("check the path; it is relative to the folder of this file", "there is no library %s", lib)
+	}
+	return nil
+}
+
+// libraryOf is the name of the converter library that a group names, "" for none.
+func libraryOf(g *dsconfig.Group) string {
+	lib, err := text(g, "msg-conv-msg2p-lib")
+	if err != nil || lib == "" {
+		return ""
+	}
+	return filepath.Base(lib)
 }
 
 func isFolder(path string, e dsconfig.Entry) error {
@@ -137,7 +154,19 @@ func (a *application) options(g *dsconfig.Group, elements ...string) {
 				continue
 			}
 		}
+		lib := libraryOf(g)
+		if n, _ := e.Int(); e.Key == "msg-conv-payload-type" && n >= typeReserved && (lib == "" || lib == payload.StockLibrary) {
+			f := onEntry(a.kf.Path, g, e, Warned, "without a library of one's own there are no messages of payload type %d, or placeholders alone", n)
+			f.Remedy = "name the library that makes them with msg-conv-msg2p-lib, or write 0 (full), 1 (minimal) or 2 (protobuf)"
+			a.add(f)
+			continue
+		}
 		switch {
+		case e.Key == "multiple-payloads" && lib != "" && lib != payload.StockLibrary:
+			o.ignored = ""
+		case e.Key == "msg-conv-msg2p-lib" && lib == payload.StockLibrary:
+			a.add(onEntry(a.kf.Path, g, e, Honoured, "by the built-in schemas, which are those of that library"))
+			continue
 		case e.Key == "msg-broker-proto-lib" || e.Key == "msg-broker-conn-str":
 			continue // connection tells
 		case e.Key == "msg-conv-config" || e.Key == "msg-broker-config":

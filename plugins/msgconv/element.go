@@ -38,7 +38,7 @@ var payloadTypes = &gst.EnumType{
 		{Value: int32(typeMinimal), Name: "DeepStream's minimal JSON schema, a message per frame", Nick: "PAYLOAD_DEEPSTREAM_MINIMAL"},
 		{Value: int32(typeProtobuf), Name: "DeepStream's protobuf schema, a message per frame", Nick: "PAYLOAD_DEEPSTREAM_PROTOBUF"},
 		{Value: int32(typeReserved), Name: "Reserved; no message at all", Nick: "PAYLOAD_RESERVED"},
-		{Value: int32(typeCustom), Name: "A converter library's own schema (msg2p-lib); without one a placeholder", Nick: "PAYLOAD_CUSTOM"},
+		{Value: int32(typeCustom), Name: "A schema of one's own (msg2p-lib, payload-template); without one a placeholder", Nick: "PAYLOAD_CUSTOM"},
 	},
 }
 
@@ -46,7 +46,7 @@ var payloadTypes = &gst.EnumType{
 // took; label-map and comp-id may change while it plays.
 type settings struct {
 	config, msg2pLib, debugDir, embeddingFilter string
-	labelMap, sensorID                          string
+	labelMap, sensorID, template                string
 	payloadType                                 gst.Enum
 	compID, frameInterval, sourceID, jsonIndent uint32
 	multiple, newAPI, dummy                     bool
@@ -57,13 +57,14 @@ type converter struct {
 
 	mu      sync.Mutex // guards set
 	set     settings
-	wanted  []string    // fields that were asked for since Start
-	changed atomic.Bool // set or wanted differs from what the stream works with
+	wanted  []string       // fields that were asked for since Start
+	kind    kindOfTemplate // guarded by mu
+	changed atomic.Bool    // set or wanted differs from what the stream works with
 
 	// Of the streaming thread, between Start and Stop.
 	cur           settings
 	labels        labelMap
-	encoder       *payload.Encoder
+	encoder       encoder
 	selection     payload.Selection
 	frame         event.Frame
 	roi           roiReader
@@ -149,7 +150,8 @@ func properties(types *gst.EnumType) []gst.Property {
 	return []gst.Property{
 		stringProp("config", "File that describes sensors, places and analytics modules: a key file, or YAML or CSV by the ending .yml, .yaml or .csv. "+
 			"Without it the full schema has null in their place", gst.MutableReady, func(s *settings) *string { return &s.config }),
-		stringProp("msg2p-lib", "Converter library for a schema of one's own (not supported by this version: refused at start)",
+		stringProp("msg2p-lib", "Converter library for a schema of one's own: a shared object with DeepStream's nvds_msg2p functions. "+
+			"The path of DeepStream's own libnvds_msgconv.so stands for the built-in schemas",
 			gst.MutableReady, func(s *settings) *string { return &s.msg2pLib }),
 		gst.EnumProp("payload-type", "Schema of the messages", types, typeDeepstream, gst.MutableReady, getType, setType),
 		uintProp("comp-id", "Convert only events of this component (0 = all), and mark the messages with it; msgbroker's comp-id selects by the mark",
@@ -172,6 +174,8 @@ func properties(types *gst.EnumType) []gst.Property {
 			gst.MutableReady, func(s *settings) *string { return &s.sensorID }),
 		uintProp("source-id", "Number of the source: which [sensorN], [placeN] and [analyticsN] of config describe it",
 			0, math.MaxInt32, 0, gst.MutableReady, func(s *settings) *uint32 { return &s.sourceID }),
+		stringProp("payload-template", "File with a template of messages of one's own, which takes the place of payload-type's schema (docs/payload-template.md)",
+			gst.MutableReady, func(s *settings) *string { return &s.template }),
 		uintProp("json-indent", "Blanks per level in JSON messages (0 = compact, on one line)",
 			0, 16, 0, gst.MutableReady, func(s *settings) *uint32 { return &s.jsonIndent }),
 	}
@@ -195,7 +199,7 @@ func (c *converter) SetCaps(in, out gst.Caps) bool {
 	c.width, _ = in.Int("width")
 	c.height, _ = in.Int("height")
 	c.setLidar(!in.IsAny() && strings.Contains(in.Name(0), "ds3d"), in)
-	c.jsonMode = isPayloadCaps(out) && !isPayloadCaps(in)
+	c.jsonMode = c.isPayloadCaps(out) && !c.isPayloadCaps(in)
 	c.SetGenerate(c.jsonMode)
 	if !c.jsonMode {
 		c.QueryDownstream(payloadmeta.FieldsQuery())
@@ -204,8 +208,8 @@ func (c *converter) SetCaps(in, out gst.Caps) bool {
 	return true
 }
 
-func isPayloadCaps(c gst.Caps) bool {
-	return !c.IsAny() && c.Size() > 0 && (c.Name(0) == payloadJSON || c.Name(0) == payloadProtobuf)
+func (c *converter) isPayloadCaps(caps gst.Caps) bool {
+	return !caps.IsAny() && caps.Size() > 0 && (caps.Name(0) == payloadJSON || caps.Name(0) == payloadProtobuf || caps.Name(0) == c.messageType())
 }
 
 const (
@@ -215,13 +219,7 @@ const (
 
 // TransformCaps lets everything through, and offers messages beside it.
 func (c *converter) TransformCaps(from gst.PadDirection, caps gst.Caps) gst.Caps {
-	c.mu.Lock()
-	name := payloadJSON
-	if c.set.payloadType == typeProtobuf {
-		name = payloadProtobuf
-	}
-	c.mu.Unlock()
-	messages := gst.NewCaps(name)
+	messages := gst.NewCaps(c.messageType())
 	if from == gst.PadSink {
 		return caps.Ref().Merge(messages)
 	}

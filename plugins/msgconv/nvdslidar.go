@@ -11,6 +11,7 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/internal/nvdssdk"
 	"github.com/gst-edgewire/gst-edgewire/pkg/dsconfig"
 	"github.com/gst-edgewire/gst-edgewire/pkg/event"
+	"github.com/gst-edgewire/gst-edgewire/pkg/payload"
 )
 
 // lidarReader is what it takes to convert the data maps of DeepStream's ds3d components.
@@ -48,7 +49,7 @@ func (c *converter) setLidar(on bool, caps gst.Caps) {
 
 // flat reports whether the schema is one of those with a message per frame.
 func (c *converter) flat() bool {
-	return c.cur.payloadType == typeMinimal || c.cur.payloadType == typeProtobuf
+	return c.selection.Type == payload.Minimal || c.selection.Type == payload.Protobuf
 }
 
 // convertLidar converts the data map of b. Its message goes to the batch of b's metadata, which is made where

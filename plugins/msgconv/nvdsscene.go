@@ -68,7 +68,7 @@ func viewsWanted() bool {
 
 // warnType says at start what a payload type without a schema does.
 func (c *converter) warnType() {
-	if c.cur.payloadType == typeReserved {
+	if c.cur.payloadType == typeReserved && !c.cur.usesLibrary() {
 		c.Warning(gst.LibrarySettings, "msgconv: payload-type=PAYLOAD_RESERVED stands for no schema: the stream passes without messages. "+
 			"Use PAYLOAD_DEEPSTREAM, PAYLOAD_DEEPSTREAM_MINIMAL or PAYLOAD_DEEPSTREAM_PROTOBUF.", "")
 	}

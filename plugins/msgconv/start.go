@@ -31,9 +31,8 @@ func (c *converter) Start() bool {
 		c.Error(code, "msgconv: "+fmt.Sprintf(format, args...), "")
 		return false
 	}
-	if c.cur.msg2pLib != "" {
-		return fail(gst.LibraryInit, "converter libraries (msg2p-lib=%q) are not supported by this version. "+
-			"Use one of the payload types PAYLOAD_DEEPSTREAM, PAYLOAD_DEEPSTREAM_MINIMAL and PAYLOAD_DEEPSTREAM_PROTOBUF.", c.cur.msg2pLib)
+	if code, mistake := c.checkSchema(); mistake != "" {
+		return fail(code, "%s", mistake)
 	}
 	var err error
 	if c.labels, err = parseLabelMap(c.cur.labelMap); err != nil {
@@ -52,7 +51,7 @@ func (c *converter) Start() bool {
 	}
 	c.selection = payload.Selection{Type: options.Type, API: options.API, ComponentID: c.cur.compID,
 		FrameInterval: c.cur.frameInterval, Dummy: c.cur.dummy}
-	if path := strings.TrimSpace(c.cur.config); path != "" {
+	if path := strings.TrimSpace(c.cur.config); path != "" && !c.cur.usesLibrary() { // whose business it is then
 		static, warnings, err := dsconfig.Load(path)
 		if err != nil {
 			code := gst.ResourceSettings
@@ -68,17 +67,51 @@ func (c *converter) Start() bool {
 	}
 	options.Embeddings = payload.ParseEmbeddingFilter(cmp.Or(c.cur.embeddingFilter, payload.DefaultEmbeddingFilter))
 	options.Views = viewsWanted()
-	if c.encoder, err = payload.New(options); err != nil {
-		return fail(gst.LibrarySettings, "%v", err)
+	if code, err := c.newEncoder(options); err != nil {
+		return fail(code, "%v", err)
 	}
 	c.lidar.start(options.Static)
 	c.warnType()
 	return true
 }
 
+// checkSchema checks the properties that say what a message is, against each other.
+func (c *converter) checkSchema() (code gst.ErrorCode, mistake string) {
+	s := &c.cur
+	if s.template != "" && s.msg2pLib != "" {
+		return gst.ResourceSettings, fmt.Sprintf("payload-template=%q and msg2p-lib=%q both make the messages. Set one of them.", s.template, s.msg2pLib)
+	}
+	if s.template != "" && s.payloadType != typeDeepstream && s.payloadType != typeCustom {
+		return gst.ResourceSettings, fmt.Sprintf("payload-template makes messages of a schema of its own, and payload-type=%d asks for another. Leave payload-type out.", s.payloadType)
+	}
+	return code, ""
+}
+
+// newEncoder makes the encoder of the messages. The code is for an error.
+func (c *converter) newEncoder(o payload.Options) (code gst.ErrorCode, err error) {
+	switch {
+	case c.cur.usesLibrary():
+		if c.encoder, code, err = c.newLibrary(o); err != nil {
+			return code, fmt.Errorf("msg2p-lib: %w", err)
+		}
+	case c.cur.template != "":
+		if c.encoder, code, err = c.newTemplate(o); err != nil {
+			return code, fmt.Errorf("payload-template: %w", err)
+		}
+	default:
+		if c.encoder, err = payload.New(o); err != nil {
+			return gst.LibrarySettings, err
+		}
+	}
+	return code, nil
+}
+
 // Stop frees what Start made.
 func (c *converter) Stop() bool {
 	c.dropPending()
+	if l, ok := c.encoder.(interface{ Close() }); ok {
+		l.Close()
+	}
 	c.encoder, c.debug = nil, nil
 	c.roi.free()
 	c.nvds.stop()
