@@ -149,8 +149,12 @@ const (
 	// NvDsBbox3dObject, and NvDsBbox3dObjectList from num_objects on.
 	solidScore, solidLabel, solidClassScore, solidID, solidEmbedding = 48, 56, 72, 76, 80
 	sceneTime, sceneFrame, sceneCamera, sceneSensorStr               = 8, 16, 20, 24
-	listNext                                                         = 8 // of GList
-	rectTop, rectLeft, rectWidth, rectHeight, coordsLeft, coordsTop  = 0, 4, 8, 12, 0, 4
+	sceneViews, sceneViewCount                                       = 32, 32 + maxViews*viewSize
+
+	// SourceTimePair.
+	maxViews, viewSize, viewStamp                                   = 100, 136, 128
+	listNext                                                        = 8 // of GList
+	rectTop, rectLeft, rectWidth, rectHeight, coordsLeft, coordsTop = 0, 4, 8, 12, 0, 4
 )
 
 // LayoutOf finds the layout of a release. The error names the release and what

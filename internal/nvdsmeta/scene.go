@@ -78,4 +78,8 @@ func (r *Reader) scene(list uintptr, f *event.Frame, s *event.Scene) {
 			}
 		}
 	}
+	for i := range uintptr(min(max(i32(tail+sceneViewCount), 0), maxViews)) {
+		addr := tail + sceneViews + i*viewSize
+		s.Views = append(s.Views, event.View{Source: fixed(addr, viewStamp), Stamp: u64(addr + viewStamp)})
+	}
 }

@@ -18,7 +18,7 @@ func (a *arena) f32(addr uintptr, f float32) { a.u32(addr, math.Float32bits(f)) 
 // sceneBatch makes a batch with a list of n boxes.
 func (a *arena) sceneBatch(l *Layout, n int) (batch, list uintptr) {
 	batch, _, _, _, _ = a.batch(l)
-	list = a.alloc(l.sceneCount + 32 + 13608)
+	list = a.alloc(l.sceneCount + sceneViewCount + 8)
 	for i := range uintptr(n) {
 		o := list + i*l.solidSize
 		for k := range uintptr(12) {
@@ -41,6 +41,9 @@ func (a *arena) sceneBatch(l *Layout, n int) (batch, list uintptr) {
 	a.u32(tail+sceneFrame, 7)
 	a.u32(tail+sceneCamera, 3)
 	a.word(tail+sceneSensorStr, a.text("hall"))
+	a.u32(tail+sceneViewCount, 2)
+	copy(a.at(tail+sceneViews+viewSize), "cam-1")
+	a.word(tail+sceneViews+viewSize+viewStamp, 99)
 	user := a.meta(userSize, uint32(l.sparse4DType))
 	a.word(user+userData, list)
 	a.word(batch+batchUserMetas, a.list(a.meta(userSize, typePayload), user))
@@ -78,6 +81,9 @@ func TestScenes(t *testing.T) {
 		if f.Num != 7 || f.Source != 3 || !f.Time.Equal(time.Unix(0, 1735689600123000000)) || s.SensorStr != event.Str("hall") || len(s.Objects) != 2 {
 			t.Errorf("%v: %+v %+v", l.Releases, f, s)
 		}
+		if fmt.Sprint(s.Views) != "[{ 0} {cam-1 99}]" {
+			t.Errorf("%v: %v", l.Releases, s.Views)
+		}
 		o := s.Objects[1]
 		if o.ID != 1 || o.Label != "Person" || o.Score != 0.5 || o.ClassScore != 0.25 || o.Box[0] != 1 || o.Box[11] != 1+11./16 ||
 			!o.HasEmbedding || fmt.Sprint(o.Embedding) != "[0 2]" {
@@ -113,6 +119,12 @@ func TestScenesThatAreBroken(t *testing.T) {
 			t.Errorf("%s: %d scenes, %v, %v", c.name, n, err, r.Broken())
 		}
 		a.word(c.at, old)
+	}
+	for count, want := range map[uint32]int{math.MaxUint32: 0, 100: 100, 101: 100, math.MaxInt32: 100, 0: 0} {
+		a.u32(list+l.sceneCount+sceneViewCount, count)
+		if _, _, s, err := readScenes(&r, batch); err != nil || len(s.Views) != want {
+			t.Error(count, len(s.Views), err)
+		}
 	}
 	// What was cut stays told when the frames are read next.
 	a.word(word(batch+batchUserMetas)+listNext, word(batch+batchUserMetas))

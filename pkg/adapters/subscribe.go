@@ -40,7 +40,7 @@ type Receiver interface {
 type SubscribeConfig struct {
 	Topics []string // in the protocol's own syntax, wildcards included
 	Group  string   // consumers of one group share the messages and the place reached; "" means the default or the configuration's
-	Window int      // messages handed out and not acknowledged by Ack, at most; 0 means DefaultWindow
+	Window int      // messages handed out and not acknowledged by Ack, at most (fewer when they are large); 0 means DefaultWindow
 	// FromStart: a group that the server does not know yet begins with the oldest message that it keeps,
 	// not with the next one. Protocols that keep nothing ignore it.
 	FromStart bool
@@ -62,7 +62,8 @@ type Consumer interface {
 	Conn
 	// Subscribe replaces what is subscribed to, everything at once; no topics end it. It validates what can
 	// be validated here and never waits for the network. A Conn has one Receiver at a time; the former one is
-	// not called any more when Subscribe returns. May be called by another goroutine than Publish.
+	// not called any more when Subscribe returns, and what it did not acknowledge comes to the new one where that
+	// wants it. May be called by another goroutine than Publish.
 	Subscribe(SubscribeConfig, Receiver) error
 	// Ack confirms messages to the server: of these we need no further copy. Any goroutine; never waits for
 	// the network; messages of an earlier session or subscription are ignored.

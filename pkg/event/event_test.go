@@ -205,3 +205,61 @@ func TestJointNames(t *testing.T) {
 		}
 	}
 }
+
+// Reset forgets everything, new fields included.
+func TestEventReset(t *testing.T) {
+	var fill func(v reflect.Value)
+	fill = func(v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Struct:
+			if v.Type() == reflect.TypeFor[time.Time]() {
+				v.Set(reflect.ValueOf(time.Unix(1, 1)))
+				return
+			}
+			for i := range v.NumField() {
+				fill(v.Field(i))
+			}
+		case reflect.Slice:
+			v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+			fill(v.Index(0))
+		case reflect.Array:
+			for i := range v.Len() {
+				fill(v.Index(i))
+			}
+		case reflect.String:
+			v.SetString("x")
+		case reflect.Bool:
+			v.SetBool(true)
+		case reflect.Float32, reflect.Float64:
+			v.SetFloat(1)
+		case reflect.Int32, reflect.Int64:
+			v.SetInt(1)
+		case reflect.Uint8, reflect.Uint32, reflect.Uint64:
+			v.SetUint(1)
+		default:
+			t.Fatalf("a field of kind %v: teach this test to fill it", v.Kind())
+		}
+	}
+	var check func(path string, v reflect.Value)
+	check = func(path string, v reflect.Value) {
+		switch {
+		case v.Kind() == reflect.Slice:
+			if v.Len() != 0 || v.Cap() == 0 {
+				t.Errorf("%s has length %d, capacity %d after Reset; want it empty, with its memory", path, v.Len(), v.Cap())
+			}
+		case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]():
+			for i := range v.NumField() {
+				check(path+"."+v.Type().Field(i).Name, v.Field(i))
+			}
+		case !v.IsZero():
+			t.Errorf("%s is %v after Reset", path, v)
+		}
+	}
+	for kind := ExtMissing; kind <= ExtOther; kind++ {
+		var e Event
+		fill(reflect.ValueOf(&e).Elem())
+		e.Ext.Kind = kind
+		e.Reset()
+		check("Event", reflect.ValueOf(e))
+	}
+}

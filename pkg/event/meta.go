@@ -98,12 +98,21 @@ type Event struct {
 
 // Reset empties the event and keeps the memory of its slices.
 func (e *Event) Reset() {
-	// Cleared in place: a composite literal would be built elsewhere and copied, and the struct is large.
-	signature, embedding, joints := e.Signature[:0], e.Embedding[:0], e.Pose.Joints[:0]
-	hull, mask := e.Tracking3D.Hull[:0], e.Ext.Mask[:0]
-	*e = Event{}
-	e.Signature, e.Embedding, e.Pose.Joints = signature, embedding, joints
-	e.Tracking3D.Hull, e.Ext.Mask = hull, mask
+	// Field by field: the struct is large, and half of it are attributes, which most events do not have.
+	e.Type, e.ObjectType, e.Box = 0, 0, Box{}
+	e.Location, e.Coordinate, e.Signature = GeoLocation{}, Coordinate{}, e.Signature[:0]
+	e.ClassID, e.Sensor, e.Module, e.Place, e.ComponentID, e.FrameID = 0, 0, 0, 0, 0, 0
+	e.Confidence, e.HasConfidence, e.TrackingID = 0, false, 0
+	e.Timestamp, e.At = String{}, time.Time{}
+	e.ObjectID, e.SensorStr, e.OtherAttrs, e.VideoPath = String{}, String{}, String{}, String{}
+	e.Pose.Type, e.Pose.Joints, e.Embedding = 0, e.Pose.Joints[:0], e.Embedding[:0]
+	e.Has3D, e.Visibility = false, 0
+	e.Tracking3D.WorldFeet, e.Tracking3D.ImageFeet, e.Tracking3D.Hull = [2]float32{}, [2]float32{}, e.Tracking3D.Hull[:0]
+	mask := e.Ext.Mask[:0]
+	if e.Ext.Kind != ExtNone {
+		e.Ext = Ext{}
+	}
+	e.Ext.Mask = mask
 }
 
 // ExtKind says which attributes an Ext holds.
@@ -120,7 +129,8 @@ const (
 	ExtOther // attributes of a kind that no schema knows
 )
 
-// Ext holds the attributes of an object. Which fields count depends on Kind.
+// Ext holds the attributes of an object. Which fields count depends on Kind, and where it is ExtNone, only Mask
+// may be set: Event.Reset goes by it.
 type Ext struct {
 	Kind ExtKind
 

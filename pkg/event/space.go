@@ -8,6 +8,13 @@ package event
 type Scene struct {
 	SensorStr String // name of the sensor, before any configuration
 	Objects   []Solid
+	Views     []View // the cameras that it was made of, if the application tells
+}
+
+// View is a camera's part in a Scene.
+type View struct {
+	Source string // name of the camera
+	Stamp  uint64 // when its picture was taken, nanoseconds since 1970 UTC
 }
 
 // Solid is an object with a body. It mirrors NvDsBbox3dObject.
@@ -34,7 +41,8 @@ func (s *Scene) AddObject() *Solid {
 // Reset empties the scene and keeps its memory.
 func (s *Scene) Reset() {
 	clear(s.Objects) // drop references to foreign memory
-	*s = Scene{Objects: s.Objects[:0]}
+	clear(s.Views)
+	*s = Scene{Objects: s.Objects[:0], Views: s.Views[:0]}
 }
 
 // Lidar is a reading of a lidar, alone or beside cameras, with what was detected in it. It mirrors what

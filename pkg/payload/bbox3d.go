@@ -7,15 +7,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/event"
 )
 
-// Field numbers that nv.Object and nv.Bbox3d have besides, in the schema of the converter for 3D boxes
+// Field numbers that nv.Frame, nv.Object and nv.Bbox3d have besides, in the schema of the converter for 3D boxes
 // (nvmsgconv_mega).
 const (
+	frameInfo    = 12
 	objectBbox3D = 14
 
 	bbox3DCoordinates = 1
@@ -111,6 +113,21 @@ func (e *Encoder) sceneJSON(f *event.Frame, s *event.Scene, sensor string) {
 		w.solid(&s.Objects[i], e.embeds(s.Objects[i].Label))
 	}
 	w.closeArray()
+	if e.opts.Views {
+		w.key("info")
+		w.openArray()
+		for i := range s.Views {
+			w.element()
+			w.openObject()
+			w.member("source_id", s.Views[i].Source)
+			w.key("timestamp")
+			w.buf = append(w.buf, '"')
+			w.buf = strconv.AppendUint(w.buf, s.Views[i].Stamp, 10)
+			w.buf = append(w.buf, '"')
+			w.closeObject()
+		}
+		w.closeArray()
+	}
 	w.closeObject()
 }
 
@@ -206,7 +223,23 @@ func (e *Encoder) sceneProto(f *event.Frame, s *event.Scene, sensor string) {
 		b, start = begin(b, frameObjects)
 		b = end(appendSolid(b, &s.Objects[i], e.embeds(s.Objects[i].Label)), start)
 	}
+	if e.opts.Views {
+		b = e.appendViews(b, s.Views)
+	}
 	w.buf = b
+}
+
+// appendViews appends a map, in which a camera that is named twice stands once.
+func (e *Encoder) appendViews(b []byte, views []event.View) []byte {
+	for i := range views {
+		var entry, value int
+		b, entry = begin(b, frameInfo)
+		b = appendTextAlways(b, 1, views[i].Source)
+		b, value = begin(b, 2)
+		b = end(e.clock.append(b, time.Unix(0, int64(min(views[i].Stamp, math.MaxInt64)))), value)
+		b = end(b, entry)
+	}
+	return b
 }
 
 func appendSolid(b []byte, o *event.Solid, embedding bool) []byte {

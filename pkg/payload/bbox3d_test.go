@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/dsconfig"
@@ -21,6 +22,11 @@ import (
 
 // solidSchema is schema with what nvmsgconv_mega's schema.proto has besides.
 var solidSchema = strings.NewReplacer(
+	`.nv.Object","label":"LABEL_REPEATED"}]},`, `.nv.Object","label":"LABEL_REPEATED"},
+ {"name":"info","number":12,"type":"TYPE_MESSAGE","typeName":".nv.Frame.InfoEntry","label":"LABEL_REPEATED"}],
+ "nestedType":[{"name":"InfoEntry","options":{"mapEntry":true},"field":[
+  {"name":"key","number":1,"type":"TYPE_STRING","label":"LABEL_OPTIONAL"},
+  {"name":"value","number":2,"type":"TYPE_STRING","label":"LABEL_OPTIONAL"}]}]},`,
 	`.nv.Pose","label":"LABEL_OPTIONAL"}],`, `.nv.Pose","label":"LABEL_OPTIONAL"},
  {"name":"bbox3d","number":14,"type":"TYPE_MESSAGE","typeName":".nv.Bbox3d","label":"LABEL_OPTIONAL"}],`,
 	`{"name":"Embedding",`, `{"name":"Bbox3d","field":[
@@ -149,6 +155,33 @@ func TestSceneOfOtherSchemas(t *testing.T) {
 	if p := encodeScene(t, Options{Type: Minimal, Now: now}, &event.Frame{Num: math.MaxUint32}, &event.Scene{})[0]; string(p.Data) !=
 		`{"version":"4.0","id":"-1","@timestamp":"1970-01-01T00:00:01.000Z","sensorId":"0","objects":[]}` {
 		t.Errorf("%s", p.Data)
+	}
+}
+
+func TestSceneViews(t *testing.T) {
+	s := &event.Scene{Views: []event.View{{Source: "cam \"1\"", Stamp: 1738555506789999999}, {Source: "\xff", Stamp: math.MaxUint64}}}
+	for _, views := range []bool{false, true} {
+		want := `{"version":"4.0","id":"12","@timestamp":"2025-02-03T04:05:06.789Z","sensorId":"0","objects":[]`
+		if views {
+			want += `,"info":[{"source_id":"cam \"1\"","timestamp":"1738555506789999999"},{"source_id":"` + "\uFFFD" + `","timestamp":"18446744073709551615"}]`
+		}
+		if p := encodeScene(t, Options{Type: Minimal, Views: views}, &sceneFrame, s)[0]; string(p.Data) != want+"}" {
+			t.Errorf("got  %s\nwant %s}", p.Data, want)
+		}
+		d := descriptor(t, solidSchema, "Frame")
+		m := decode(t, d, encodeScene(t, Options{Type: Protobuf, Views: views}, &sceneFrame, s)[0].Data)
+		info := m.Get(d.Fields().ByName("info")).Map()
+		if !views {
+			if info.Len() != 0 {
+				t.Error(info)
+			}
+			continue
+		}
+		for key, value := range map[string]string{"cam \"1\"": "2025-02-03T04:05:06.789Z", "\uFFFD": "2262-04-11T23:47:16.854Z"} {
+			if got := info.Get(protoreflect.ValueOfString(key).MapKey()); info.Len() != 2 || got.String() != value {
+				t.Error(key, got)
+			}
+		}
 	}
 }
 

@@ -67,6 +67,8 @@ type Options struct {
 	Indent int
 	// Embeddings are the labels of the objects of a Scene whose embeddings are written.
 	Embeddings []string
+	// Views asks for the cameras of a Scene and their times.
+	Views bool
 	// NewUUID makes the ids of messages and events; nil means random (version 4) UUIDs.
 	NewUUID func() [16]byte
 	// Now is the clock for frames without a time; nil means time.Now.

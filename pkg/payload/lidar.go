@@ -127,7 +127,7 @@ func (w *writer) numbers(list ...float32) {
 		if i > 0 {
 			w.bar()
 		}
-		w.buf = appendG(w.buf, float64(f))
+		w.buf = appendG32(w.buf, f)
 	}
 }
 
@@ -143,8 +143,8 @@ func appendPoints(b []byte, points []float32, size int) []byte {
 		return b
 	}
 	for ; len(points) >= size; points = points[size:] {
-		start := len(b)
-		b = append(b, tag(cloudPoints, protowire.BytesType), 0)
+		var start int
+		b, start = begin(b, cloudPoints)
 		b = appendNumber(b, pointX, points[0])
 		b = appendNumber(b, pointY, points[1])
 		b = appendNumber(b, pointZ, points[2])
@@ -154,7 +154,7 @@ func appendPoints(b []byte, points []float32, size int) []byte {
 			b = append(b, tag(pointIntensity, protowire.Fixed32Type))
 			b = protowire.AppendFixed32(b, math.Float32bits(1))
 		}
-		b[start+1] = byte(len(b) - start - 2) // 20 at most
+		b = end(b, start)
 	}
 	return b
 }

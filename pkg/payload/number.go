@@ -83,9 +83,12 @@ func appendShort17(dst []byte, f, a float64) []byte {
 
 // appendDigits appends the last count digits of n, which is below 10^8.
 func appendDigits(dst []byte, n uint64, count int) []byte {
-	var text [8]byte
-	binary.LittleEndian.PutUint64(text[:], digits8(n)>>(8*(8-count)&63))
-	return append(dst, text[:]...)[:len(dst)+count]
+	return appendWord(dst, digits8(n)>>(8*(8-count)&63), count)
+}
+
+// appendWord appends the lowest count bytes of word, the lowest first.
+func appendWord(dst []byte, word uint64, count int) []byte {
+	return binary.LittleEndian.AppendUint64(dst, word)[:len(dst)+count]
 }
 
 // digits8 gives the eight digits of n, which is below 10^8, as the bytes of a number, the first in the lowest.
@@ -201,10 +204,8 @@ func appendG6(dst []byte, f, a float64) []byte {
 	}
 	digits := digits8(fraction)
 	zeros := bits.LeadingZeros64(digits^0x3030303030303030) / 8 // at the end
-	var text [9]byte
-	text[0] = '.'
-	binary.LittleEndian.PutUint64(text[1:], digits>>(8*(8-decimals)&63))
-	return append(dst, text[:]...)[:len(dst)+1+decimals-zeros]
+	dst = append(dst, '.')
+	return appendWord(dst, digits>>(8*(8-decimals)&63), decimals-zeros)
 }
 
 // appendF appends f as C's "%f" would: six decimals.

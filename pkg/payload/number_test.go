@@ -46,7 +46,7 @@ func TestAppendGAgrees(t *testing.T) {
 		}
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 300_000 {
+	for range 50_000 {
 		check(float64(math.Float32frombits(r.Uint32())))
 		check(float64(float32(math.Exp(r.Float64()*26-11)) * float32(1-2*r.IntN(2))))
 		check(float64(float32(r.IntN(2_000_000)) / 8))
@@ -84,7 +84,7 @@ func TestAppendDoubleAgrees(t *testing.T) {
 		return float64(f)
 	}
 	r := rand.New(rand.NewPCG(3, 4))
-	for range 300_000 {
+	for range 50_000 {
 		check(finite(math.Float32frombits(r.Uint32())))
 		check(float64(float32(math.Exp(r.Float64()*22-9)) * float32(1-2*r.IntN(2))))
 		check(float64(r.Float32()))

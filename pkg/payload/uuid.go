@@ -33,16 +33,18 @@ const uuidSize = 36
 
 // appendUUID appends the usual form, in lower case.
 func appendUUID(dst []byte, id uuid) []byte {
-	text := [uuidSize]byte{8: '-', 13: '-', 18: '-', 23: '-'}
 	a, b := hex8(uint32(id.high>>32)), hex8(uint32(id.high))
 	c, d := hex8(uint32(id.low>>32)), hex8(uint32(id.low))
+	// In its place: text that is written in words and then copied is waited for.
+	dst = append(dst, "00000000-0000-0000-0000-000000000000"...)
+	text := dst[len(dst)-uuidSize:]
 	binary.BigEndian.PutUint64(text[0:], a)
 	binary.BigEndian.PutUint32(text[9:], uint32(b>>32))
 	binary.BigEndian.PutUint32(text[14:], uint32(b))
 	binary.BigEndian.PutUint32(text[19:], uint32(c>>32))
 	binary.BigEndian.PutUint32(text[24:], uint32(c))
 	binary.BigEndian.PutUint64(text[28:], d)
-	return append(dst, text[:]...)
+	return dst
 }
 
 // hex8 gives the eight hexadecimal digits of n as the bytes of a number, the first digit in the highest.

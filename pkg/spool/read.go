@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
-	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 )
@@ -117,7 +116,7 @@ func (s *Spool) readSome(g *segment, b *adapters.Batch, maxMessages, maxBytes in
 		if wanted {
 			g.unread--
 		}
-		if wanted && v.storedMS < tooOld {
+		if wanted && s.stored(g, v.storedMS) < tooOld {
 			wanted = false
 			s.answerLocked(g, v.Seq)
 			s.expired++
@@ -193,7 +192,7 @@ func (s *Spool) tooOld() int64 {
 	if s.o.MaxAge <= 0 {
 		return -1 << 63
 	}
-	return time.Now().Add(-s.o.MaxAge).UnixMilli()
+	return s.now() - s.o.MaxAge.Milliseconds()
 }
 
 // expire gives up the unread messages of segments that were written to for the last time too long ago.
@@ -202,7 +201,7 @@ func (s *Spool) expire() {
 	defer s.mu.Unlock()
 	t := s.tooOld()
 	for _, g := range s.segments {
-		if g.unread > 0 && g.newest < t {
+		if g.unread > 0 && s.stored(g, g.newest) < t {
 			s.expired += uint64(s.giveUp(g))
 		}
 	}

@@ -59,6 +59,7 @@ type segment struct {
 	oldest  int64 // when its first record was stored, in ms …
 	newest  int64 // … and its last
 	sealed  bool  // nothing is appended any more
+	earlier bool  // of an earlier run
 
 	read     int64  // where reading goes on
 	readUpTo uint64 // the id of the last record that was read

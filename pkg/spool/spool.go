@@ -69,12 +69,15 @@ type Spool struct {
 	o       Options
 	segSize int64
 	lock    *os.File
+	opened  int64     // the clock's time when it was opened, in ms since 1970 …
+	since   time.Time // … from which the time runs on, whatever is done to the clock
 
 	disk        sync.Mutex
 	buf         []byte
 	reader      reader
 	readSegment *segment
 	dirty       []*segment // written and not synced
+	unsynced    error      // why one that is full could not be synced: the next sync tells
 	synced      time.Time
 	saved       time.Time
 
@@ -122,13 +125,31 @@ func Open(dir string, o Options) (*Spool, error) {
 		return nil, err
 	}
 	now := time.Now()
-	s := &Spool{dir: dir, o: o, lock: lockFile, next: 1, synced: now, saved: now,
+	s := &Spool{dir: dir, o: o, lock: lockFile, next: 1, synced: now, saved: now, opened: wallClock().UnixMilli(), since: now,
 		segSize: min(o.MaxBytes/segmentsAtLeast, maxSegment)}
 	if err := s.load(); err != nil {
 		s.release()
 		return nil, fmt.Errorf("spool folder %s cannot be read: %w; check the disk, the permissions and the version that wrote it", dir, err)
 	}
 	return s, nil
+}
+
+var wallClock = time.Now // tests replace it
+
+// clockWorks: before this moment, in ms since 1970, a machine's clock was never set. Those without a battery begin
+// in 1970, or when their system was built.
+const clockWorks = 1_577_836_800_000 // 2020
+
+// now is the time in ms since 1970. A clock that is set while the spool is open makes nothing old.
+func (s *Spool) now() int64 { return s.opened + time.Since(s.since).Milliseconds() }
+
+// stored is when a message of g was stored, that says it was at ms. What an earlier run with another clock has
+// stored, later than now or before the clock was ever set, counts from the opening on.
+func (s *Spool) stored(g *segment, ms int64) int64 {
+	if g.earlier && (ms > s.opened || (ms < clockWorks && s.opened >= clockWorks)) {
+		return s.opened
+	}
+	return ms
 }
 
 // load finds the segments and what the cursor knows of them.
@@ -144,7 +165,7 @@ func (s *Spool) load() error {
 		if !ok || !e.Type().IsRegular() {
 			continue
 		}
-		g := &segment{path: filepath.Join(s.dir, e.Name()), marker: marker, first: first, last: first - 1}
+		g := &segment{path: filepath.Join(s.dir, e.Name()), marker: marker, first: first, last: first - 1, earlier: true}
 		damage, err := g.load()
 		if err != nil {
 			return err
@@ -261,7 +282,8 @@ func (s *Spool) sweep() {
 }
 
 func (s *Spool) sync() error {
-	var failure error
+	failure := s.unsynced
+	s.unsynced = nil
 	for _, g := range s.dirty {
 		if g.f == nil {
 			continue
@@ -305,12 +327,12 @@ func (s *Spool) Stats() Stats {
 	for _, g := range s.segments {
 		st.Messages += g.left
 		st.Unread += g.unread
-		if g.left > 0 && (oldest == 0 || g.oldest < oldest) {
-			oldest = g.oldest
+		if t := s.stored(g, g.oldest); g.left > 0 && (oldest == 0 || t < oldest) {
+			oldest = t
 		}
 	}
 	if oldest > 0 {
-		st.Oldest = time.UnixMilli(oldest)
+		st.Oldest = time.Now().Add(-time.Duration(s.now()-oldest) * time.Millisecond) // right, by the clock of today
 	}
 	return st
 }

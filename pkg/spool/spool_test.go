@@ -349,6 +349,78 @@ func TestExpiry(t *testing.T) {
 	_ = s.Close()
 }
 
+// TestClock: what is done to the machine's clock, while the spool is open or between two runs, makes no message
+// old, and none immortal.
+func TestClock(t *testing.T) {
+	defer func() { wallClock = time.Now }()
+	at := func(text string) {
+		t.Helper()
+		now, err := time.Parse(time.DateTime, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wallClock = func() time.Time { return now }
+	}
+	for _, c := range []struct {
+		name, stored, read string
+		age                time.Duration
+		kept               bool
+	}{
+		{"no battery", "1970-01-01 00:03:00", "2026-11-21 12:00:00", time.Hour, true},
+		{"no battery, twice", "1970-01-01 00:03:00", "1970-01-01 00:01:00", time.Hour, true},
+		{"back to now", "2036-01-01 00:00:00", "2026-11-21 12:00:00", time.Hour, true},
+		{"back, and time passes", "2036-01-01 00:00:00", "2026-11-21 12:00:00", 50 * time.Millisecond, false},
+		{"young", "2026-11-21 11:30:00", "2026-11-21 12:00:00", time.Hour, true},
+		{"old", "2026-11-21 10:30:00", "2026-11-21 12:00:00", time.Hour, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			at(c.stored)
+			s := open(t, dir, Options{MaxAge: c.age})
+			add(t, s, span(1, 10)...)
+			_ = s.Close()
+			at(c.read)
+			s = open(t, dir, Options{MaxAge: c.age})
+			add(t, s, span(11, 20)...)
+			at("2046-01-01 00:00:00") // set while it is open
+			if age := time.Since(s.Stats().Oldest); c.kept && (age < 0 || age > c.age) {
+				t.Errorf("the oldest is %v old", age)
+			}
+			want := uint64(0)
+			if !c.kept {
+				want = 10
+			}
+			if c.age < time.Second {
+				want = 20
+				time.Sleep(2 * c.age)
+			}
+			if err := s.Maintain(); err != nil {
+				t.Fatal(err)
+			}
+			var b adapters.Batch
+			if n, err := s.Read(&b, 1<<30, 1<<20); n != 20-int(want) || err != nil || s.Stats().Expired != want {
+				t.Errorf("%d were read, %v; %d have expired, want %d", n, err, s.Stats().Expired, want)
+			}
+			_ = s.Close()
+		})
+	}
+}
+
+// TestSyncFails: that a segment could not be synced when it was full is told as that of any other is.
+func TestSyncFails(t *testing.T) {
+	s := open(t, t.TempDir(), Options{SyncEvery: time.Nanosecond})
+	add(t, s, span(1, 3)...)
+	_ = s.active.f.Close() // as a medium that is gone
+	add(t, s, span(10, 12)...)
+	if err := s.Maintain(); err == nil || !strings.Contains(err.Error(), "cannot be synced") {
+		t.Errorf("%v", err)
+	}
+	if err := s.Maintain(); err != nil {
+		t.Errorf("again: %v", err)
+	}
+	_ = s.Close()
+}
+
 func TestTwoUsers(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Options{})

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 )
@@ -75,7 +74,7 @@ func (s *Spool) write(b *adapters.Batch, from int, skip func(i int) bool, insert
 		return 0, err
 	}
 	// Encode what fits, and write it at once.
-	stored := time.Now().UnixMilli()
+	stored := s.now()
 	s.buf = s.buf[:0]
 	var ends []int // of the records in buf
 	var ids []uint64
@@ -208,7 +207,9 @@ func (s *Spool) start(first uint64, insert bool) (*segment, error) {
 // finish closes a segment for good; what is not synced yet is.
 func (s *Spool) finish(g *segment) {
 	if s.o.Sync != SyncNone && slices.Contains(s.dirty, g) && g.f != nil {
-		_ = g.f.Sync()
+		if err := g.f.Sync(); err != nil {
+			s.unsynced = fmt.Errorf("%s cannot be synced: %w", g.path, reason(err))
+		}
 		s.dirty = slices.DeleteFunc(s.dirty, func(x *segment) bool { return x == g })
 	}
 	g.seal()

@@ -9,6 +9,7 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
 	"github.com/gst-edgewire/gst-edgewire/pkg/spool"
+	"github.com/gst-edgewire/gst-edgewire/plugins/internal/brokerside"
 )
 
 // Defaults of the properties of ours.
@@ -113,8 +114,7 @@ func properties() []gst.Property {
 	getTopic, _ := field(func(s *settings) *string { return &s.topic })
 	getComp, setComp := field(func(s *settings) *uint32 { return &s.compID })
 	return slices.Concat([]gst.Property{
-		stringProp("proto-lib", "Protocol: a built-in name (kafka), or the path of DeepStream's library for it (…/libnvds_kafka_proto.so), "+
-			"which stands for the built-in one", func(s *settings) *string { return &s.protoLib }),
+		stringProp("proto-lib", brokerside.ProtoLibBlurb(), func(s *settings) *string { return &s.protoLib }),
 		stringProp("conn-str", "Where the broker is: HOST;PORT or HOST;PORT;TOPIC", func(s *settings) *string { return &s.connStr }),
 		stringProp("config", "Key file with the protocol's options in the group [message-broker]", func(s *settings) *string { return &s.config }),
 		gst.StringProp("topic", "Topic of the messages; default: the third part of conn-str", "", gst.MutablePlaying, getTopic, (*sink).setTopic),

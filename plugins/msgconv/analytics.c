@@ -1,145 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Flattens a buffer's GstAnalyticsRelationMeta into arrays. The library that made
-// the meta (libgstanalytics, GStreamer 1.24 and newer) is in the process already:
-// its functions are looked up there once, so that older GStreamers do without.
-#define _GNU_SOURCE
+// Flattens a buffer's GstAnalyticsRelationMeta into arrays.
 #include "analytics.h"
-#include <dlfcn.h>
+#include "analytics_lib.h"
 #include <gst/video/gstvideometa.h>
 #include <math.h>
-#include <stdlib.h>
 
-// gst/analytics: the public handle, and the kinds of relations.
-typedef struct {
-  guint id;
-  gpointer meta;
-} Mtd;
-
-#define REL_IS_PART_OF (1 << 1)
-#define REL_CONTAIN (1 << 2)
-#define REL_RELATE_TO (1 << 3)
-#define REL_ANY G_MAXINT
+#define lib ew_analytics_lib
 
 #define MAX_MASK_SIDE 16384
-
-enum { KIND_OTHER, KIND_OD, KIND_TRACKING, KIND_CLS, KIND_SEGMENTATION, KIND_GROUP, KIND_KEYPOINT, KIND_TEXT, N_KINDS };
-
-static struct {
-  guintptr type[N_KINDS];
-  // 1.24
-  guintptr (*mtd_type)(Mtd *);
-  gboolean (*iterate)(gpointer meta, gpointer *state, guintptr type, Mtd *);
-  gboolean (*related)(gpointer meta, guint id, gint relation, guintptr type, gpointer *state, Mtd *);
-  gint (*relation)(gpointer meta, guint first, guint second);
-  gboolean (*od_location)(Mtd *, gint *x, gint *y, gint *w, gint *h, gfloat *confidence);
-  GQuark (*od_type)(Mtd *);
-  gboolean (*tracking_info)(Mtd *, guint64 *id, GstClockTime *first, GstClockTime *last, gboolean *lost);
-  gsize (*cls_length)(Mtd *);
-  gfloat (*cls_level)(Mtd *, gsize);
-  GQuark (*cls_quark)(Mtd *, gsize);
-  gint (*cls_index)(Mtd *, GQuark);
-  // 1.26
-  gboolean (*od_oriented)(Mtd *, gint *x, gint *y, gint *w, gint *h, gfloat *rotation, gfloat *confidence);
-  GstBuffer *(*mask)(Mtd *, gint *x, gint *y, guint *w, guint *h);
-  gsize (*region_count)(Mtd *);
-  guint (*region_id)(Mtd *, gsize);
-  // 1.30
-  gsize (*group_count)(Mtd *);
-  gboolean (*group_member)(Mtd *, gsize, Mtd *);
-  gboolean (*point_position)(Mtd *, gint *x, gint *y, gint *z, gint *dimension);
-  gboolean (*point_confidence)(Mtd *, gfloat *);
-  const gchar *(*text)(Mtd *);
-  gfloat (*text_confidence)(Mtd *);
-  const char *missing; // of those of 1.24
-} lib;
-
-// Functions of one row come together. An incomplete row is as good as none: its
-// kind of mtd is then not known, and passed over.
-typedef struct {
-  const char *name;
-  gpointer *to;
-} Wanted;
-
-#define F(name, field) {"gst_analytics_" name, (gpointer *)&lib.field}
-static const Wanted core[] = {
-    F("mtd_get_mtd_type", mtd_type), F("relation_meta_iterate", iterate),
-    F("relation_meta_get_direct_related", related), F("relation_meta_get_relation", relation),
-    F("od_mtd_get_location", od_location), F("od_mtd_get_obj_type", od_type),
-    F("tracking_mtd_get_info", tracking_info), F("cls_mtd_get_length", cls_length),
-    F("cls_mtd_get_level", cls_level), F("cls_mtd_get_quark", cls_quark),
-    F("cls_mtd_get_index_by_quark", cls_index), {NULL, NULL}};
-static const Wanted oriented[] = {F("od_mtd_get_oriented_location", od_oriented), {NULL, NULL}};
-static const Wanted segmentation[] = {F("segmentation_mtd_get_mask", mask),
-    F("segmentation_mtd_get_region_count", region_count), F("segmentation_mtd_get_region_id", region_id), {NULL, NULL}};
-static const Wanted group[] = {F("group_mtd_get_member_count", group_count), F("group_mtd_get_member", group_member), {NULL, NULL}};
-static const Wanted keypoint[] = {F("keypoint_mtd_get_position", point_position),
-    F("keypoint_mtd_get_confidence", point_confidence), {NULL, NULL}};
-static const Wanted text[] = {F("text_mtd_get_text", text), F("text_mtd_get_confidence", text_confidence), {NULL, NULL}};
-#undef F
-
-GType ew_analytics_api;
-
-// The meta's type need not be registered yet; what has its name is it.
-gboolean ew_analytics_learn(GType api) {
-  static GQuark name;
-  if (name == 0)
-    name = g_quark_from_static_string("GstAnalyticsRelationMetaAPI");
-  if (g_type_qname(api) != name)
-    return FALSE;
-  __atomic_store_n(&ew_analytics_api, api, __ATOMIC_RELAXED);
-  return TRUE;
-}
-
-static gpointer look_up(void *library, const char *name) {
-  gpointer f = library != NULL ? dlsym(library, name) : NULL;
-  return f != NULL ? f : dlsym(RTLD_DEFAULT, name); // GStreamer may be linked into the program
-}
-
-// Resolves a row and, if complete, the mtd's type; else gives the name that is missing.
-static const char *resolve(void *library, const Wanted *row, int kind, const char *type) {
-  const char *missing = NULL;
-  for (const Wanted *w = row; w->name != NULL; w++)
-    if ((*w->to = look_up(library, w->name)) == NULL && missing == NULL)
-      missing = w->name;
-  if (type != NULL && missing == NULL) {
-    guintptr (*get)(void) = (guintptr(*)(void))look_up(library, type);
-    if (get == NULL)
-      missing = type;
-    else
-      lib.type[kind] = get();
-  }
-  return missing;
-}
-
-static void resolve_all(const GstMeta *meta) {
-  static gsize once;
-  if (!g_once_init_enter(&once))
-    return;
-  // GStreamer loads plugins RTLD_LOCAL and their libraries with them: the library
-  // is found by a function of its own that the meta names, or else by its name.
-  Dl_info info;
-  void *library = NULL;
-  gpointer own = (gpointer)meta->info->init_func;
-  if (own != NULL && dladdr(own, &info) != 0 && info.dli_fname != NULL)
-    library = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
-  if (library == NULL)
-    library = dlopen("libgstanalytics-1.0.so.0", RTLD_LAZY | RTLD_NOLOAD);
-  const char *missing[] = {
-      resolve(library, core, KIND_OD, "gst_analytics_od_mtd_get_mtd_type"),
-      resolve(library, core, KIND_TRACKING, "gst_analytics_tracking_mtd_get_mtd_type"),
-      resolve(library, core, KIND_CLS, "gst_analytics_cls_mtd_get_mtd_type"),
-  };
-  for (guint i = 0; i < G_N_ELEMENTS(missing) && lib.missing == NULL; i++)
-    lib.missing = missing[i];
-  if (resolve(library, oriented, KIND_OTHER, NULL) != NULL)
-    lib.od_oriented = NULL;
-  resolve(library, segmentation, KIND_SEGMENTATION, "gst_analytics_segmentation_mtd_get_mtd_type");
-  resolve(library, group, KIND_GROUP, "gst_analytics_group_mtd_get_mtd_type");
-  resolve(library, keypoint, KIND_KEYPOINT, "gst_analytics_keypoint_mtd_get_mtd_type");
-  resolve(library, text, KIND_TEXT, "gst_analytics_text_mtd_get_mtd_type");
-  g_once_init_leave(&once, 1); // the library stays open: its functions are in use
-}
 
 // An edge between an object and something else, whichever of them it came from.
 typedef struct {
@@ -202,14 +71,6 @@ void ew_analytics_unmap(EwAnList *list) {
 void ew_analytics_reset(EwAnList *list) {
   ew_analytics_unmap(list);
   list->n_objects = list->n_results = list->n_points = 0;
-}
-
-static guint8 kind_of(Mtd *mtd) {
-  guintptr type = lib.mtd_type(mtd);
-  for (guint8 k = KIND_OD; k < N_KINDS; k++)
-    if (type != 0 && lib.type[k] == type)
-      return k;
-  return KIND_OTHER;
 }
 
 static EwText text_of_quark(GQuark q) { return text_of(q != 0 ? g_quark_to_string(q) : NULL); }
@@ -321,29 +182,52 @@ static gint turned(gint relation) {
   return rest | (relation & REL_CONTAIN ? REL_IS_PART_OF : 0) | (relation & REL_IS_PART_OF ? REL_CONTAIN : 0);
 }
 
+// Whether it matters what one kind says of its relation to another.
+static gboolean matters(guint8 from, guint8 to) {
+  if (from == KIND_OTHER || to == KIND_OTHER || (from == KIND_OD && to == KIND_OD))
+    return FALSE;
+  if (from == KIND_OD || to == KIND_OD)
+    return TRUE;
+  gboolean says = from == KIND_CLS || from == KIND_TEXT, said = to == KIND_CLS || to == KIND_TEXT;
+  return (says || from == KIND_SEGMENTATION || from == KIND_GROUP) && (said || to == KIND_SEGMENTATION || to == KIND_GROUP) &&
+      (says || said);
+}
+
+static void connect_pair(EwAnalytics *s, gpointer meta, Node *from, Node *to) {
+  gint relation = lib.relation(meta, from->id, to->id);
+  if (from->kind == KIND_OD)
+    g_array_append_val(s->edges, ((Edge){(guint)from->object, to->id, relation}));
+  else if (to->kind == KIND_OD)
+    g_array_append_val(s->edges, ((Edge){(guint)to->object, from->id, turned(relation)}));
+  else if (from->kind == KIND_CLS && to->kind == KIND_CLS) {
+    // A classification may point to a list of all classes; a finer class of
+    // another one says something as well.
+    to->part |= (relation & REL_RELATE_TO) != 0;
+    return;
+  }
+  from->part = to->part = TRUE;
+}
+
 // Who relates to whom: edges of objects, and marks on what is part of something else.
-static void connect(EwAnalytics *s, gpointer meta) {
+// The kinds are asked for one by one: of any kind, GStreamer 1.26 asserts when it
+// is told to log what it does.
+static void connect_all(EwAnalytics *s, gpointer meta) {
+  gboolean there[N_KINDS] = {FALSE};
+  for (guint id = 0; id < s->nodes->len; id++)
+    there[node_of(s, id)->kind] = TRUE;
   g_array_set_size(s->edges, 0);
   for (guint id = 0; id < s->nodes->len; id++) {
     Node *from = node_of(s, id);
-    gpointer state = NULL;
-    Mtd other;
-    if (from->kind == KIND_OTHER)
-      continue;
-    while (lib.related(meta, id, REL_ANY, 0, &state, &other)) {
-      Node *to = node_of(s, other.id);
-      if (to == NULL || to == from || to->kind == KIND_OTHER || (from->kind == KIND_KEYPOINT && to->kind == KIND_KEYPOINT))
-        continue; // points are related by the bones of a skeleton
-      gint relation = lib.relation(meta, id, other.id);
-      if (from->kind == KIND_OD && to->kind != KIND_OD)
-        g_array_append_val(s->edges, ((Edge){(guint)from->object, other.id, relation}));
-      else if (to->kind == KIND_OD && from->kind != KIND_OD)
-        g_array_append_val(s->edges, ((Edge){(guint)to->object, id, turned(relation)}));
-      if (from->kind == KIND_CLS && to->kind == KIND_CLS && !(relation & REL_RELATE_TO))
-        continue; // a finer class of another: both say something
-      to->part = TRUE;
-      if (from->kind != KIND_CLS || to->kind != KIND_CLS) // a classification may point to a list of all classes
-        from->part = TRUE;
+    for (guint8 kind = KIND_OD; kind < N_KINDS; kind++) {
+      gpointer state = NULL;
+      Mtd other;
+      if (!there[kind] || !matters(from->kind, kind))
+        continue;
+      while (lib.related(meta, id, REL_ANY, lib.type[kind], &state, &other)) {
+        Node *to = node_of(s, other.id);
+        if (to != NULL && to != from)
+          connect_pair(s, meta, from, to);
+      }
     }
   }
   g_array_sort(s->edges, by_object);
@@ -378,7 +262,7 @@ static void attach(EwAnList *list, EwAnObject *o, gpointer meta, const Edge *e, 
         break; // one skeleton for an object
       o->grouped = TRUE;
       for (gsize i = 0; i < n; i++)
-        if (lib.group_member(&mtd, i, &member) && kind_of(&member) == KIND_KEYPOINT)
+        if (lib.group_member(&mtd, i, &member) && member.id < list->scratch->nodes->len && ew_analytics_kind_of(&member) == KIND_KEYPOINT)
           add_point(list, &member);
       break;
     }
@@ -403,14 +287,14 @@ void ew_analytics_add(EwAnList *list, GstMeta *meta) {
   EwAnalytics *s = list->scratch;
   gpointer state = NULL;
   Mtd mtd;
-  resolve_all(meta);
+  ew_analytics_lib_resolve(meta);
   list->missing = lib.missing;
   if (lib.missing != NULL)
     return;
   guint first = list->n_objects;
   g_array_set_size(s->nodes, 0);
   while (lib.iterate(meta, &state, 0, &mtd)) {
-    Node n = {.id = mtd.id, .kind = kind_of(&mtd), .object = -1};
+    Node n = {.id = mtd.id, .kind = ew_analytics_kind_of(&mtd), .object = -1};
     if (mtd.id != s->nodes->len) // ids are given from 0 on without a gap
       break;
     if (n.kind == KIND_OD) {
@@ -419,7 +303,7 @@ void ew_analytics_add(EwAnList *list, GstMeta *meta) {
     }
     g_array_append_val(s->nodes, n);
   }
-  connect(s, meta);
+  connect_all(s, meta);
   const Edge *e = s->edges->len > 0 ? &g_array_index(s->edges, Edge, 0) : NULL, *end = e + s->edges->len;
   for (guint i = first; i < list->n_objects; i++) {
     guint results = list->n_results, points = list->n_points;

@@ -99,27 +99,37 @@ func classify(o *event.Object, a *C.EwAnObject, results []C.EwAnResult) {
 		if prob < 0 {
 			prob = 1
 		}
-		kind := "classification"
+		kind := &classificationNames
 		if res.text != 0 {
-			kind = "text"
+			kind = &textNames
 		}
-		o.AddClassification(numbered(o, kind)).AddLabel(view(res.label), prob)
+		o.AddClassification(unused(o, kind)).AddLabel(view(res.label), prob)
 	}
 }
 
-// numbered makes the type of a further classification of one object another:
-// a schema has one value for each type.
-func numbered(o *event.Object, kind string) string {
-	n := 1
+// The types of the classifications of one object: a schema has one value for each.
+var (
+	classificationNames = numbered("classification")
+	textNames           = numbered("text")
+)
+
+func numbered(kind string) (names [16]string) {
+	names[0] = kind
+	for i := 1; i < len(names); i++ {
+		names[i] = kind + strconv.Itoa(i+1)
+	}
+	return names
+}
+
+// unused gives the first of the names that the object has no classification of; the last if there is none.
+func unused(o *event.Object, names *[16]string) string {
+	n := 0
 	for i := range o.Classifications {
-		if len(o.Classifications[i].Type) >= len(kind) && o.Classifications[i].Type[:len(kind)] == kind {
+		if o.Classifications[i].Type == names[n] && n < len(names)-1 {
 			n++
 		}
 	}
-	if n == 1 {
-		return kind
-	}
-	return kind + strconv.Itoa(n)
+	return names[n]
 }
 
 // The places of COCO's 17 key points among the joints of event.Pose2D. COCO has

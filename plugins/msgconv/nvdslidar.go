@@ -18,15 +18,14 @@ import (
 type lidarReader struct {
 	on      bool              // the stream is one of data maps
 	maps    *nvdssdk.DataMaps // opened at the first buffer
-	names   *dsconfig.DataMap
+	names   *dsconfig.DataMap // nil: the usual ones
 	reading event.Lidar
 	problem error // what could not be read
 	warned  time.Time
 }
 
 func (l *lidarReader) start(static *dsconfig.Static) {
-	l.names = dsconfig.NewDataMap()
-	if static != nil && static.DataMap != nil {
+	if static != nil {
 		l.names = static.DataMap
 	}
 }

@@ -3,6 +3,8 @@
 package msgconv
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
@@ -55,6 +57,13 @@ func (c *converter) convertScene() bool {
 	c.space().EncodeScene(f, s, c.emit)
 	c.flushDebug()
 	return true
+}
+
+// viewsWanted reports whether the application has the cameras' times in its lists, and wants them in the messages:
+// deepstream-test5 looks at the same variable.
+func viewsWanted() bool {
+	n, err := strconv.Atoi(strings.TrimSpace(gst.Getenv("SPARSE4D_DEBUG_TS")))
+	return err == nil && n == 1
 }
 
 // warnType says at start what a payload type without a schema does.

@@ -214,6 +214,8 @@ void ew_roi_collect(gpointer buffer, EwRoiList *list, gboolean regions) {
     else if ((list->nvds = ew_nvds_batch_of(meta, &list->cache)) != NULL)
       break;
   }
+  if (list->nvds != NULL && list->analytics != NULL)
+    ew_analytics_reset(list->analytics); // nobody will read it, and masks are mapped
 }
 
 // True for a buffer without regions, analytics metadata and a batch of DeepStream's.

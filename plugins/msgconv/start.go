@@ -66,6 +66,7 @@ func (c *converter) Start() bool {
 		options.Static = static
 	}
 	options.Embeddings = payload.ParseEmbeddingFilter(cmp.Or(c.cur.embeddingFilter, payload.DefaultEmbeddingFilter))
+	options.Views = viewsWanted()
 	if code, err := c.newEncoder(options); err != nil {
 		return fail(code, "%v", err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
+	"github.com/gst-edgewire/gst-edgewire/plugins/internal/brokerside"
 )
 
 // When a message is acknowledged to the broker.
@@ -77,8 +78,7 @@ func properties() []gst.Property {
 	getWindow, setWindow := field(func(s *settings) *uint32 { return &s.window })
 	getStart, setStart := field(func(s *settings) *bool { return &s.fromStart })
 	return []gst.Property{
-		stringProp("proto-lib", "Protocol: a built-in name (kafka), or the path of DeepStream's library for it (…/libnvds_kafka_proto.so), "+
-			"which stands for the built-in one", func(s *settings) *string { return &s.protoLib }),
+		stringProp("proto-lib", brokerside.ProtoLibBlurb(), func(s *settings) *string { return &s.protoLib }),
 		stringProp("conn-str", "Where the broker is: HOST;PORT or HOST;PORT;TOPIC", func(s *settings) *string { return &s.connStr }),
 		stringProp("config", "Key file with the protocol's options in the group [message-broker]", func(s *settings) *string { return &s.config }),
 		stringProp("subscribe-topics", "Topics to receive, separated by semicolons, in the protocol's syntax for patterns; default: the topic of conn-str",

@@ -83,6 +83,12 @@ class Bench:
     def compile_gst(self, source):
         return self.compile(source, *pkg_config("gstreamer-base-1.0", "gstreamer-video-1.0"))
 
+    def go_build(self, package):
+        """Builds a Go program of tests/bench and gives its path."""
+        program = self.dir / package
+        run(["go", "build", "-buildvcs=false", "-o", program, f"./tests/bench/{package}"], cwd=ROOT)
+        return program
+
     def compile_rdkafka(self, source):
         """Links with the very librdkafka that the core uses."""
         return self.compile(source, "-include", CORE / "rdkafka-rename.h", f"-isystem{CORE / 'include'}", f"-L{CORE}",
@@ -139,12 +145,13 @@ class Bench:
 
     # Figures
 
-    def figure(self, name, unit, ours, rival, better):
-        """ours and rival are what the runs gave, in the order of the runs."""
+    def figure(self, name, unit, ours, rival, better, zero=False):
+        """ours and rival are what the runs gave, in the order of the runs. With zero, the rival's may be 0: then
+        there is no ratio."""
         a, b = statistics.median(ours), statistics.median(rival)
-        if b <= 0:
+        if b <= 0 and not zero:
             raise Failure(f"{name}: the rival's figure is {b}: too little work to measure; run it without --quick")
-        self.figures.append({"name": name, "unit": unit, "ours": a, "rival": b, "ratio": a / b,
+        self.figures.append({"name": name, "unit": unit, "ours": a, "rival": b, "ratio": a / b if b > 0 else None,
                              "better": better, "spread": (min(ours), max(ours), min(rival), max(rival))})
 
     def show(self, as_json):
@@ -153,12 +160,13 @@ class Bench:
         if as_json:
             for f in self.figures:
                 print(json.dumps({"name": f["name"], "unit": f["unit"], "ours": round(f["ours"], 4),
-                                  "rival": round(f["rival"], 4), "ratio": round(f["ratio"], 4)}))
+                                  "rival": round(f["rival"], 4),
+                                  "ratio": None if f["ratio"] is None else round(f["ratio"], 4)}))
             return
         rows = [("figure", "unit", "ours", "rival", "ratio", "min–max ours", "min–max rival", "")]
         for f in self.figures:
             s = [number(x) for x in f["spread"]]
-            rows.append((f["name"], f["unit"], number(f["ours"]), number(f["rival"]), f"{f['ratio']:.2f}",
+            rows.append((f["name"], f["unit"], number(f["ours"]), number(f["rival"]), "–" if f["ratio"] is None else f"{f['ratio']:.2f}",
                          f"{s[0]}–{s[1]}", f"{s[2]}–{s[3]}", f["better"]))
         widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
         for r in rows:

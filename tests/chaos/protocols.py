@@ -133,18 +133,18 @@ def progress(load, n):
 
 
 def outage_amqp(c):
-    """RabbitMQ is killed (SIGKILL) and comes back; killed again, and the pipeline's process with it (spool-mode=always); 5 times (once)."""
+    """RabbitMQ is killed (SIGKILL) and comes back; killed again, and the pipeline's process as well (spool-mode=always); 5 times (once)."""
     # A queue by its name, without an exchange of topics.
     return outage(c, ProtocolServer(c, "amqp", "rabbitmq", config="exchange=\n"))
 
 
 def outage_mqtt(c):
-    """The same with Mosquitto, which writes its whole file at every change: 100 messages a second."""
+    """Mosquitto is killed, and the pipeline as in outage-amqp, with 100 messages a second: it writes its whole file at every change."""
     return outage(c, ProtocolServer(c, "mqtt", "mosquitto", ["--durable"]), rate=100)
 
 
 def outage_nats(c):
-    """The same with NATS JetStream."""
+    """NATS JetStream is killed, and the pipeline as in outage-amqp."""
     return outage(c, ProtocolServer(c, "nats", "nats"))
 
 

@@ -48,10 +48,21 @@ class Newer(unittest.TestCase):
 
     def test_analytics_metadata(self):
         with tempfile.TemporaryDirectory() as d:
-            out = self.inside("python3", str(HERE / "analytics" / "inside.py"), EDGEWIRE_TEST_NEWER=str(compile_library("newer", d)),
-                              G_DEBUG="fatal-criticals")
-        self.assertRegex(out, r"Ran (2[5-9]|[3-9]\d) tests")
-        self.assertNotIn("skipped", out)
+            newer = str(compile_library("newer", d))
+            for scope in ("RTLD_LOCAL", "RTLD_GLOBAL"):
+                with self.subTest(scope=scope):
+                    out = self.inside("python3", str(HERE / "analytics" / "inside.py"), EDGEWIRE_TEST_NEWER=newer, EDGEWIRE_TEST_SCOPE=scope,
+                                      G_DEBUG="fatal-criticals")
+                    self.assertRegex(out, r"Ran (2[5-9]|[3-9]\d) tests")
+                    self.assertNotIn("skipped", out)
+
+    def test_a_library_that_is_loaded_for_a_plugin_alone(self):
+        self.assertIn('"objects":["7|1|2|4|6|wombat|#|||||||0.5"]', self.inside("python3", str(HERE / "analytics" / "local.py")))
+
+    def test_it_does_not_mind_being_watched(self):
+        out = self.inside("python3", str(HERE / "analytics" / "local.py"), GST_DEBUG="anrelmeta:7,msgconv:7", GST_DEBUG_FILE="/dev/null",
+                          G_DEBUG="fatal-criticals")
+        self.assertIn("wombat", out)
 
     def test_messages_reach_a_file(self):
         with tempfile.TemporaryDirectory() as d:
@@ -73,9 +84,13 @@ class Newer(unittest.TestCase):
                 if "gst-inspect-1.0 dtls" in line:
                     self.assertRegex(out.stdout, r"Source module +gst-edgewire")
 
-    def test_dtls_handshake_and_media(self):
-        out = self.inside("python3", str(HERE / "analytics" / "dtls.py"), plugins=DTLS)
-        self.assertRegex(out, r"gst-edgewire on 1\.\d\d: 20 packets")
+    def test_our_checks_pass_there_as_well(self):
+        """Regions of interest, all schemas, both modes; DTLS handshakes and media; the end of a stream."""
+        for check, least in (("test_msgconv", 25), ("test_dtls", 30), ("test_eos", 1)):
+            with self.subTest(check=check):
+                out = self.inside("python3", str(HERE / f"{check}.py"))
+                self.assertGreaterEqual(int(re.search(r"Ran (\d+) tests? in", out)[1]), least)
+                self.assertRegex(out, r"\nOK\n$")
 
 
 class Without(unittest.TestCase):

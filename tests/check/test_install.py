@@ -43,6 +43,8 @@ class Files(unittest.TestCase):
         self.assertGreater(len(own), 30)
         for name, blurb in own:
             self.assertRegex(blurb, r"^[A-Z]", name)
+            if name == "proto-lib":
+                self.assertIn("(amqp, azure, azure_edge, file, kafka, mqtt, nats, redis)", blurb)
 
     def test_runpaths_are_relative(self):
         for folder, _, files in os.walk(os.path.dirname(ewtest.PLUGINS)):

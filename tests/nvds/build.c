@@ -315,6 +315,12 @@ void tn_solid(NvDsBbox3dObjectList *list, guint id, gchar *label, const double *
     o->instance_feats->embedding_vector[i] = (float)embedding[i];
 }
 
+void tn_view(NvDsBbox3dObjectList *list, const char *source, guint64 timestamp) {
+  SourceTimePair *p = &list->entries[list->count++];
+  g_strlcpy(p->source_id, source, sizeof p->source_id);
+  p->timestamp = timestamp;
+}
+
 /* What the list says that it holds. */
 void tn_scene_count(NvDsBbox3dObjectList *list, guint n) { list->num_objects = n; }
 #else

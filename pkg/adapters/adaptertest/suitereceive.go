@@ -8,9 +8,11 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 )
 
@@ -46,6 +48,7 @@ func runReceive(t *testing.T, a adapters.Adapter, s Server) {
 	t.Run("absent", x.testAbsent)
 	t.Run("restart", x.testRestart)
 	t.Run("close", x.testClose)
+	t.Run("together", x.testTogether)
 }
 
 // open makes a Conn that receives.
@@ -436,6 +439,44 @@ func (x *receiving) testClose(t *testing.T) {
 		r.mu.Lock()
 		if r.calls != calls {
 			t.Error("the receiver was called after Close")
+		}
+		r.mu.Unlock()
+	}
+	Wait(t, "goroutines to end", func() bool { return runtime.NumGoroutine() <= before+4 })
+}
+
+// testTogether: Subscribe and Close at once: when both are back nothing runs and nobody is called any more.
+func (x *receiving) testTogether(t *testing.T) {
+	topic := topicOf(t)
+	before := runtime.NumGoroutine()
+	for round := range 12 {
+		rec := NewRecorder()
+		conn, err := x.a.Open(adapters.Config{ConnStr: x.s.ConnStr(), ConfigPath: x.s.ConfigPath(t), Strict: true, ReceiveOnly: true}, rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := conn.(adapters.Consumer)
+		r := NewCollector()
+		var wg sync.WaitGroup
+		for range 2 {
+			safe.Go(&wg, "subscribing", func(cause *safe.PanicError) { t.Error(cause) }, func() {
+				for range 1 + round%3 {
+					_ = c.Subscribe(adapters.SubscribeConfig{Topics: []string{topic}, Group: topic, FromStart: true}, r)
+				}
+			})
+		}
+		time.Sleep(time.Duration(round%4) * time.Millisecond)
+		_ = c.Close()
+		wg.Wait()
+		calls, told := func() (int, int) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.calls, len(rec.States())
+		}()
+		time.Sleep(5 * time.Millisecond)
+		r.mu.Lock()
+		if r.calls != calls || len(rec.States()) != told {
+			t.Errorf("round %d: calls after the end", round)
 		}
 		r.mu.Unlock()
 	}

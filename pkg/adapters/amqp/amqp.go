@@ -56,7 +56,7 @@ func loadAll(cfg adapters.Config, log func(adapters.LogEntry)) (*set, error) {
 		return nil, err
 	}
 	// What is missing on disk is told now, not with the first connection.
-	if _, err := set.tls(set.hosts[0].name); err != nil {
+	if _, err := set.tls(set.hosts[0].Host); err != nil {
 		return nil, err
 	}
 	return set, nil

@@ -105,7 +105,7 @@ func publish(b *testing.B, address, exchange, queue string) {
 	for i := range 100 {
 		batch.Append(uint64(i+1), 0, queue, nil, make([]byte, benchBody))
 	}
-	adaptertest.Wait(b, "a connection", func() bool { return c.(*conn).parts.State() == adapters.Connected })
+	adaptertest.Wait(b, "a connection", func() bool { return c.(*conn).Parts.State() == adapters.Connected })
 	b.ResetTimer()
 	before := cpu()
 	for sent := 0; sent < b.N; {

@@ -4,11 +4,9 @@ package amqp
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -51,17 +49,10 @@ const (
 	defaultHeartbeat = 10 * time.Second
 )
 
-type host struct {
-	name string
-	port int
-}
-
-func (h host) String() string { return net.JoinHostPort(h.name, strconv.Itoa(h.port)) }
-
 // A set is what the user has said.
 type set struct {
 	group      *settings.Group
-	hosts      []host
+	hosts      []settings.Server
 	secure     bool // by amqps://
 	user       string
 	password   string
@@ -93,13 +84,7 @@ func (s *set) tls(name string) (*tls.Config, error) {
 }
 
 // where names all hosts.
-func (s *set) where() string {
-	names := make([]string, len(s.hosts))
-	for i, h := range s.hosts {
-		names[i] = h.String()
-	}
-	return strings.Join(names, ",")
-}
+func (s *set) where() string { return settings.JoinServers(s.hosts) }
 
 func load(cfg adapters.Config, log func(adapters.LogEntry)) (*set, error) {
 	g, err := settings.Load(cfg.ConfigPath, slices.Concat(Keys, settings.TLSKeys), cfg.Strict, log)
@@ -133,7 +118,7 @@ func (s *set) parseConnStr(text string) error {
 			return fmt.Errorf("conn-str: this is no URI of AMQP; percent-encode special characters of user and password (@ is %%40, / is %%2F), or %s", connStrForm)
 		}
 		s.secure = u.Scheme == "amqps"
-		s.hosts = []host{{u.Host, u.Port}}
+		s.hosts = []settings.Server{{Host: u.Host, Port: u.Port}}
 		if strings.Contains(strings.TrimPrefix(text, scheme+"://"), "@") {
 			s.user, s.password = u.Username, u.Password
 		}
@@ -161,14 +146,12 @@ func (s *set) parseConnStr(text string) error {
 			return fail("host and port are separated by a colon, a semicolon is expected")
 		}
 		return fail("the port is missing")
-	case parts[1] == "":
-		return fail("the port is empty")
 	}
-	port, err := strconv.ParseUint(parts[1], 10, 16)
-	if err != nil || port == 0 {
-		return fail("the port is not a number from 1 to 65535")
+	port, err := settings.ParsePort(parts[1])
+	if err != nil {
+		return fail("%v", err)
 	}
-	if s.hosts, err = hostList(parts[0], int(port)); err != nil {
+	if s.hosts, err = settings.ParseServers(parts[0], port); err != nil {
 		return fail("%v", err)
 	}
 	if len(parts) > 2 {
@@ -178,20 +161,6 @@ func (s *set) parseConnStr(text string) error {
 		s.password = parts[3]
 	}
 	return nil
-}
-
-func hostList(text string, port int) (list []host, err error) {
-	for name := range strings.SplitSeq(text, ",") {
-		name = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(name), "["), "]")
-		switch {
-		case name == "":
-			return nil, errors.New("the host is empty")
-		case strings.ContainsAny(name, " /@[]"):
-			return nil, errors.New("the host holds a character that no host name has")
-		}
-		list = append(list, host{name, port})
-	}
-	return list, nil
 }
 
 func (s *set) loadServers() error {
@@ -216,7 +185,7 @@ func (s *set) loadServers() error {
 	if port, err = s.group.Int("port", port, 1, 65535); err != nil {
 		return err
 	}
-	if s.hosts, err = hostList(names, int(port)); err != nil {
+	if s.hosts, err = settings.ParseServers(names, int(port)); err != nil {
 		return s.group.Errorf("hostname", "write the name or the address of the server", "%v", err)
 	}
 	return nil

@@ -3,13 +3,11 @@
 package amqp
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/outbox"
 )
@@ -17,14 +15,8 @@ import (
 // A conn publishes over one connection and receives over another: a server that has no memory left stops
 // reading those that publish, and acknowledgements would be stuck behind messages.
 type conn struct {
-	cfg   adapters.Config
+	outbox.Conn
 	set   *set
-	gate  *outbox.Gate
-	box   *outbox.Box
-	parts outbox.Parts
-	stop  chan struct{}
-	once  sync.Once
-	wg    sync.WaitGroup
 	tries atomic.Uint32 // attempts to connect, for the next of several hosts
 
 	frame   atomic.Int64 // what a frame carries, as far as is known
@@ -43,23 +35,13 @@ const (
 )
 
 func start(cfg adapters.Config, set *set, sink adapters.Sink) *conn {
-	gate := outbox.NewGate(sink)
-	c := &conn{cfg: cfg, set: set, gate: gate, box: outbox.New(gate, cfg.MaxMessages), stop: make(chan struct{}), denied: map[string]time.Time{}}
+	c := &conn{set: set, denied: map[string]time.Time{}}
+	c.Prepare(cfg, set.where(), sink)
 	c.frame.Store(int64(set.frame))
-	c.parts.Reporter = outbox.NewReporter(gate, set.where())
 	c.publisher.prepare(c)
 	c.subscriber.prepare(c)
-	if cfg.ReceiveOnly {
-		c.subscriber.start()
-	} else {
-		c.parts.Set(outbox.Publishing, adapters.Connecting, "", 0, 0)
-		safe.Go(&c.wg, "publishing to "+set.where(), c.panicked, c.publisher.run)
-	}
+	c.Begin(c.publisher.run, &c.subscriber.Subscriber)
 	return c
-}
-
-func (c *conn) panicked(e *safe.PanicError) {
-	c.parts.Tell(adapters.Failed, "internal error: "+e.Error(), 0, 0)
 }
 
 // Info is what the configuration says.
@@ -69,16 +51,13 @@ func (s *set) info() adapters.Info { return adapters.Info{Host: s.where(), Topic
 
 // Publish takes messages for as long as there is room, and refuses those that the server cannot take.
 func (c *conn) Publish(b *adapters.Batch, from int) (int, error) {
-	if err := c.parts.Err(); err != nil {
-		return 0, err
-	}
-	return c.box.PutChecked(b, from, c.check), nil
+	return c.PutChecked(b, from, c.check)
 }
 
 // check gives the error of a message that is refused without asking the server.
 func (c *conn) check(m *adapters.Message) error {
 	if cause, remedy := check(m, int(c.frame.Load())); cause != "" {
-		return c.deliveryError(adapters.ErrRejected, string(m.Topic), cause, remedy)
+		return c.DeliveryError(adapters.ErrRejected, string(m.Topic), cause, remedy)
 	}
 	if limit := c.maxBody.Load(); limit > 0 && int64(len(m.Payload)) > limit {
 		return c.tooLarge(string(m.Topic), len(m.Payload))
@@ -94,30 +73,18 @@ func (c *conn) check(m *adapters.Message) error {
 	return nil
 }
 
-func (c *conn) deliveryError(kind error, topic, cause, remedy string) error {
-	return &adapters.DeliveryError{Kind: kind, Topic: topic, Host: c.set.where(), Cause: cause, Remedy: remedy}
-}
-
 func (c *conn) tooLarge(topic string, size int) error {
-	return c.deliveryError(adapters.ErrTooLarge, topic, fmt.Sprintf("the message of %d bytes is larger than the server's max_message_size, %d",
+	return c.DeliveryError(adapters.ErrTooLarge, topic, fmt.Sprintf("the message of %d bytes is larger than the server's max_message_size, %d",
 		size, c.maxBody.Load()), "raise max_message_size at the server, or send less")
 }
 
 func (c *conn) unauthorized(topic string) error {
-	return c.deliveryError(adapters.ErrUnauthorized, topic, "the server does not allow the user "+c.set.user+" to write to this topic",
+	return c.DeliveryError(adapters.ErrUnauthorized, topic, "the server does not allow the user "+c.set.user+" to write to this topic",
 		"grant it (rabbitmqctl set_topic_permissions)")
 }
 
-// Flush waits until every message has its Result.
-func (c *conn) Flush(ctx context.Context) error { return c.box.Flush(ctx, c.parts.Failed()) }
-
 // Close says goodbye and gives up what has no Result.
 func (c *conn) Close() error {
-	c.once.Do(func() {
-		c.subscriber.close()
-		close(c.stop)
-		outbox.Join(&c.wg, c.set.where(), unitPatience)
-		c.gate.Shut()
-	})
+	c.End(&c.subscriber.Subscriber, unitPatience)
 	return nil
 }

@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	rabbit "github.com/rabbitmq/amqp091-go"
 
-	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/outbox"
 )
@@ -22,62 +20,25 @@ const (
 	maxWindow     = 65535 // of basic.qos
 )
 
-// A subscription is what Subscribe was told.
-type subscription struct {
-	adapters.SubscribeConfig
-	receiver adapters.Receiver
-}
-
 // A subscriber receives over a connection of its own.
 type subscriber struct {
-	c       *conn
-	backoff *outbox.Backoff
-	changed chan struct{}
-	closed  atomic.Bool
+	outbox.Subscriber
+	c  *conn
+	mu sync.Mutex
 
-	mu      sync.Mutex
-	started bool
-	wanted  *subscription              // nil: nothing
-	bound   map[string]map[string]bool // queue → patterns that this conn has bound it to
-
-	telling sync.Mutex // held while the receiver of current is called
-	current *subscription
+	bound map[string]map[string]bool // queue → patterns that this conn has bound it to
 }
 
 func (s *subscriber) prepare(c *conn) {
-	s.c, s.backoff = c, outbox.NewBackoff(c.cfg)
-	s.changed = make(chan struct{}, 1)
-	s.bound = map[string]map[string]bool{}
-}
-
-func (s *subscriber) start() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.started || s.closed.Load() {
-		return
-	}
-	s.started = true
-	s.c.parts.Set(outbox.Receiving, adapters.Connecting, "", 0, 0)
-	safe.Go(&s.c.wg, "receiving from "+s.c.set.where(), s.c.panicked, s.run)
-}
-
-func (s *subscriber) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed.Store(true)
-	s.telling.Lock() // whoever is being called returns first
-	s.current = nil
-	s.telling.Unlock()
+	s.c, s.bound = c, map[string]map[string]bool{}
+	s.Prepare(&c.Conn, s.serve, c.set.reason)
 }
 
 // Subscribe replaces what is received.
 func (c *conn) Subscribe(cfg adapters.SubscribeConfig, r adapters.Receiver) error {
 	s := &c.subscriber
-	if err := c.parts.Err(); err != nil {
+	if err := s.Open(); err != nil {
 		return err
-	}
-	if s.closed.Load() {
-		return errors.New("the connection is closed")
 	}
 	for _, t := range cfg.Topics {
 		if len(t) > maxShort {
@@ -93,24 +54,8 @@ func (c *conn) Subscribe(cfg adapters.SubscribeConfig, r adapters.Receiver) erro
 	case strings.HasPrefix(cfg.Group, "amq."):
 		return fmt.Errorf("the group %q: names that begin with amq. are the server's own; choose another name", cfg.Group)
 	}
-	if cfg.Window <= 0 {
-		cfg.Window = adapters.DefaultWindow
-	}
 	cfg.Window = min(cfg.Window, maxWindow)
-	var sub *subscription
-	if len(cfg.Topics) > 0 {
-		sub = &subscription{cfg, r}
-	}
-	s.mu.Lock()
-	s.wanted = sub
-	s.mu.Unlock()
-	s.telling.Lock() // whoever is being called returns first
-	s.current = sub
-	s.telling.Unlock()
-	if sub != nil {
-		s.start()
-	}
-	outbox.Token(s.changed)
+	s.Want(cfg, r)
 	return nil
 }
 
@@ -184,39 +129,8 @@ func (r *receiving) ack(messages []adapters.Incoming) {
 	}
 }
 
-func (s *subscriber) run() {
-	for {
-		s.mu.Lock()
-		sub := s.wanted
-		s.mu.Unlock()
-		if sub == nil && !s.c.cfg.ReceiveOnly {
-			s.c.parts.Forget(outbox.Receiving)
-			select {
-			case <-s.c.stop:
-				return
-			case <-s.changed:
-			}
-			continue
-		}
-		err := s.serve(sub)
-		select {
-		case <-s.c.stop:
-			return
-		default:
-		}
-		if err == nil {
-			continue // something else is wanted
-		}
-		attempt, pause := s.backoff.Next()
-		s.c.parts.Set(outbox.Receiving, adapters.Disconnected, s.c.set.reason(err), attempt, pause)
-		if !outbox.Sleep(pause, s.c.stop) {
-			return
-		}
-	}
-}
-
 // serve is one connection. It returns nil when it is not wanted any more.
-func (s *subscriber) serve(sub *subscription) error {
+func (s *subscriber) serve(sub *outbox.Subscription) error {
 	k, err := s.c.dial(noListener{}, "subscriber")
 	if err != nil {
 		return err
@@ -230,17 +144,13 @@ func (s *subscriber) serve(sub *subscription) error {
 			return err
 		}
 	}
-	s.backoff.Reset()
-	s.c.parts.Set(outbox.Receiving, adapters.Connected, "", 0, 0)
+	s.Connected()
 	for {
 		select {
-		case <-s.c.stop:
+		case <-s.c.Stop:
 			return nil
-		case <-s.changed:
-			s.mu.Lock()
-			same := s.wanted == sub
-			s.mu.Unlock()
-			if !same {
+		case <-s.Changed():
+			if !s.Wants(sub) {
 				return nil
 			}
 		case e := <-k.closed:
@@ -278,23 +188,14 @@ func (s *subscriber) serve(sub *subscription) error {
 					break more
 				}
 			}
-			s.tell(sub, func(r adapters.Receiver) { r.Receive(batch) })
+			s.Tell(sub, func(r adapters.Receiver) { r.Receive(batch) })
 		}
-	}
-}
-
-// tell calls the receiver, if it is still the one.
-func (s *subscriber) tell(sub *subscription, f func(adapters.Receiver)) {
-	s.telling.Lock()
-	defer s.telling.Unlock()
-	if s.current == sub && !s.closed.Load() {
-		f(sub.receiver)
 	}
 }
 
 // receive makes the queue, binds it, and begins to consume. Topics that the server refuses are told as such;
 // when none is left, nothing is received.
-func (s *subscriber) receive(k *link, sub *subscription) (*receiving, <-chan rabbit.Delivery, chan *rabbit.Error, error) {
+func (s *subscriber) receive(k *link, sub *outbox.Subscription) (*receiving, <-chan rabbit.Delivery, chan *rabbit.Error, error) {
 	refuse := func(topics []string, err error) error {
 		re := (*rabbit.Error)(nil)
 		if k.IsClosed() || !errors.As(err, &re) || !re.Server {
@@ -309,7 +210,7 @@ func (s *subscriber) receive(k *link, sub *subscription) (*receiving, <-chan rab
 		}
 		cause, remedy, _ := strings.Cut(s.c.set.reason(&lostError{server: re}), "; ")
 		for _, t := range topics {
-			s.tell(sub, func(r adapters.Receiver) { r.Subscribed(t, s.c.deliveryError(kind, t, cause, remedy)) })
+			s.Tell(sub, func(r adapters.Receiver) { r.Subscribed(t, s.c.DeliveryError(kind, t, cause, remedy)) })
 		}
 		return nil
 	}
@@ -346,7 +247,7 @@ func (s *subscriber) receive(k *link, sub *subscription) (*receiving, <-chan rab
 		return nil, nil, nil, refuse(good, err)
 	}
 	for _, t := range good {
-		s.tell(sub, func(r adapters.Receiver) { r.Subscribed(t, nil) })
+		s.Tell(sub, func(r adapters.Receiver) { r.Subscribed(t, nil) })
 	}
 	return &receiving{ch: ch, next: 1, ahead: map[uint64]struct{}{}}, deliveries, closed, nil
 }

@@ -79,7 +79,7 @@ func receiver(t *testing.T, s *testServer) *conn {
 		RetryInterval: 50 * time.Millisecond, MaxRetryInterval: 200 * time.Millisecond}, r)
 	must(t, err)
 	t.Cleanup(func() { _ = c.Close() })
-	waitState(t, r, adapters.Connected)
+	r.WaitState(t, adapters.Connected)
 	return c.(*conn)
 }
 
@@ -105,7 +105,7 @@ func TestGroup(t *testing.T) {
 			Key: []byte("key"), Payload: fmt.Appendf(nil, "%d\x00", i), Headers: adapters.Headers{}.AppendString("n", "v")})
 	}
 	adaptertest.Send(t, p, &b)
-	waitResults(t, r, 30)
+	r.WaitResults(t, 30)
 	got.wait(t, 10)
 	time.Sleep(100 * time.Millisecond)
 	first := got.all()
@@ -161,11 +161,11 @@ func TestOutage(t *testing.T) {
 	c := receiver(t, s)
 	got := subscribe(t, c, adapters.SubscribeConfig{Topics: []string{"outage.#"}, Group: "group-2"})
 	p, r := open(t, s.ConnStr(), "exchange="+testExchange+"\n")
-	adaptertest.Send(t, p, batchOf(1, "outage.1", 100))
+	adaptertest.Send(t, p, adaptertest.BatchOf(1, "outage.1", 100))
 	c.Ack(got.wait(t, 100)[:50])
-	waitResults(t, r, 100) // the acknowledgements went out before
+	r.WaitResults(t, 100) // the acknowledgements went out before
 	s.ctl(t, "close_all_connections", "for the test")
-	adaptertest.Send(t, p, batchOf(101, "outage.2", 100))
+	adaptertest.Send(t, p, adaptertest.BatchOf(101, "outage.2", 100))
 	c.Ack(got.wait(t, 100)[50:100]) // of a session that is over: ignored
 	all := got.wait(t, 250)
 	seen := map[string]int{}
@@ -199,7 +199,7 @@ func TestReplaced(t *testing.T) {
 		b.Append(uint64(i+1), 0, topic, nil, []byte(topic))
 	}
 	adaptertest.Send(t, p, &b)
-	waitResults(t, r, 3)
+	r.WaitResults(t, 3)
 	if err, _ := r.Result(1); !errors.Is(err, adapters.ErrUnknownTopic) {
 		t.Errorf("the former topic is still bound: %v", err)
 	}
@@ -207,8 +207,8 @@ func TestReplaced(t *testing.T) {
 		t.Errorf("%s; the former one: %s", numbers(m), numbers(first.all()))
 	}
 	must(t, c.Subscribe(adapters.SubscribeConfig{}, nil))
-	adaptertest.Send(t, p, batchOf(4, "replaced.b", 1))
-	waitResults(t, r, 4)
+	adaptertest.Send(t, p, adaptertest.BatchOf(4, "replaced.b", 1))
+	r.WaitResults(t, 4)
 	time.Sleep(100 * time.Millisecond)
 	if n := len(second.all()); n != 2 {
 		t.Errorf("%d messages after the end", n)
@@ -223,8 +223,8 @@ func TestNoGroup(t *testing.T) {
 	a := subscribe(t, c, adapters.SubscribeConfig{Topics: []string{"own.*"}})
 	other := receiver(t, s)
 	b := subscribe(t, other, adapters.SubscribeConfig{Topics: []string{"own.#"}})
-	adaptertest.Send(t, c, batchOf(1, "own.x", 500))
-	waitResults(t, r, 500)
+	adaptertest.Send(t, c, adaptertest.BatchOf(1, "own.x", 500))
+	r.WaitResults(t, 500)
 	for _, got := range []*taker{a, b} {
 		for i, m := range got.wait(t, 500) {
 			if string(m.Payload) != fmt.Sprintf("%06d", i+1) {
@@ -232,7 +232,7 @@ func TestNoGroup(t *testing.T) {
 			}
 		}
 	}
-	waitState(t, r, adapters.Connected)
+	r.WaitState(t, adapters.Connected)
 	must(t, c.Close())
 	must(t, other.Close())
 	adaptertest.Wait(t, "the queues to end", func() bool { return !strings.Contains(s.ctl(t, "list_queues", "name"), "amq.gen") })
@@ -263,8 +263,8 @@ func TestSubscribeRefused(t *testing.T) {
 		}
 	}
 	p, r := open(t, s.ConnStr(), "exchange="+testExchange+"\n")
-	adaptertest.Send(t, p, batchOf(1, "mine.2", 1))
-	waitResults(t, r, 1)
+	adaptertest.Send(t, p, adaptertest.BatchOf(1, "mine.2", 1))
+	r.WaitResults(t, 1)
 	got.wait(t, 1)
 	for _, cfg := range []adapters.SubscribeConfig{{Topics: []string{strings.Repeat("x", 300)}}, {Topics: []string{"x"}, Group: "amq.x"}} {
 		if err := c.Subscribe(cfg, got); err == nil {

@@ -54,7 +54,7 @@ func (e *lostError) Error() string {
 // dial connects to the next of the hosts. It ends early when stop is closed.
 func (c *conn) dial(l listener, purpose string) (*link, error) {
 	h := c.set.hosts[int(c.tries.Add(1)-1)%len(c.set.hosts)]
-	config, err := c.set.tls(h.name)
+	config, err := c.set.tls(h.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (c *conn) dial(l listener, purpose string) (*link, error) {
 	dialed := make(chan struct{})
 	safe.Go(&wg, "end of an attempt", nil, func() {
 		select {
-		case <-c.stop:
+		case <-c.Stop:
 			cancel()
 		case <-dialed:
 		}
@@ -88,7 +88,7 @@ func (c *conn) dial(l listener, purpose string) (*link, error) {
 	var standing atomic.Pointer[rabbit.Connection]
 	safe.Go(&k.wg, "end of a connection", nil, func() {
 		select {
-		case <-c.stop:
+		case <-c.Stop:
 			if r := standing.Load(); r != nil {
 				_ = r.CloseDeadline(time.Now().Add(closePatience))
 			}

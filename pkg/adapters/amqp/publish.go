@@ -48,13 +48,13 @@ type publisher struct {
 const trustedSize = 64 << 10
 
 func (p *publisher) prepare(c *conn) {
-	p.c, p.backoff = c, outbox.NewBackoff(c.cfg)
+	p.c, p.backoff = c, outbox.NewBackoff(c.Cfg)
 	p.moved, p.nacked = make(chan struct{}, 1), make(chan struct{}, 1)
 	p.enc = encoder{exchange: c.set.exchange, mandatory: c.set.mandatory, persistent: c.set.persistent, content: c.set.content, id: max(rand.Uint64(), 1)}
 }
 
 func (p *publisher) tell(s adapters.State, reason string, attempt int, next time.Duration) {
-	p.c.parts.Set(outbox.Publishing, s, reason, attempt, next)
+	p.c.Parts.Set(outbox.Publishing, s, reason, attempt, next)
 }
 
 func (p *publisher) run() {
@@ -62,12 +62,12 @@ func (p *publisher) run() {
 		err := p.serve()
 		attempt, pause := p.pause()
 		select {
-		case <-p.c.stop:
+		case <-p.c.Stop:
 			return
 		default:
 		}
 		p.tell(adapters.Disconnected, p.c.set.reason(err), attempt, pause)
-		if !outbox.Sleep(pause, p.c.stop) {
+		if !outbox.Sleep(pause, p.c.Stop) {
 			return
 		}
 	}
@@ -97,29 +97,29 @@ func (p *publisher) serve() error {
 	var again <-chan time.Time // to try once more what was refused
 	for {
 		var wake, room, moved <-chan struct{}
-		if p.trial > 0 && p.c.box.Sent() == 0 {
+		if p.trial > 0 && p.c.Box.Sent() == 0 {
 			p.trusted, p.trial = max(p.trusted, p.trial), 0
 		}
 		switch {
 		case p.blocked != "" || again != nil:
-		case (p.probing || p.trial > 0) && p.c.box.Sent() > 0:
+		case (p.probing || p.trial > 0) && p.c.Box.Sent() > 0:
 		case k.wire.full():
 			room = k.wire.room
 		case p.pump(k):
 			wake = closedChan // there is more
 		default:
-			wake = p.c.box.Wake()
+			wake = p.c.Box.Wake()
 		}
 		if p.probing || p.waits || p.trial > 0 {
 			moved = p.moved
 		}
 		select {
-		case <-p.c.stop:
+		case <-p.c.Stop:
 			return nil
 		default:
 		}
 		select {
-		case <-p.c.stop:
+		case <-p.c.Stop:
 			return nil
 		case e := <-k.closed:
 			return p.lost(k, e)
@@ -155,7 +155,7 @@ func (p *publisher) serve() error {
 			p.probing = true
 			p.drainNacks()
 		case <-moved:
-			if p.c.box.Sent() == 0 && p.probing {
+			if p.c.Box.Sent() == 0 && p.probing {
 				p.probing = false
 				p.ready()
 			}
@@ -221,7 +221,7 @@ func (p *publisher) openChannel(k *link) (chan *rabbit.Error, *rabbit.Channel, e
 		p.enc.frame = defaultFrame - frameOverhead
 	}
 	p.c.frame.Store(int64(min(p.enc.frame, p.c.set.frame)))
-	p.session.Store(int64(p.c.box.Rewind(1))) // the first delivery tag of a channel is 1
+	p.session.Store(int64(p.c.Box.Rewind(1))) // the first delivery tag of a channel is 1
 	p.lastBack, p.trial, p.waits = 0, 0, false
 	return closed, ch, nil
 }
@@ -243,7 +243,7 @@ func (p *publisher) pump(k *link) bool {
 	if p.probing {
 		n = 1
 	}
-	p.messages, p.waits = p.c.box.TakeAlone(int(p.session.Load()), n, p.trusted, p.messages[:0])
+	p.messages, p.waits = p.c.Box.TakeAlone(int(p.session.Load()), n, p.trusted, p.messages[:0])
 	if len(p.messages) == 0 || !k.wire.publish(&p.enc, p.messages) {
 		return false
 	}
@@ -262,14 +262,14 @@ func (p *publisher) confirmed(number uint64, multiple, ok bool) {
 	}
 	switch {
 	case ok && multiple:
-		p.c.box.AnswerTo(session, &p.answers, number)
+		p.c.Box.AnswerTo(session, &p.answers, number)
 	case ok:
-		p.c.box.Answer(session, &p.answers, number, nil)
+		p.c.Box.Answer(session, &p.answers, number, nil)
 	case multiple:
-		p.c.box.HoldTo(session, number)
+		p.c.Box.HoldTo(session, number)
 		outbox.Token(p.nacked)
 	default:
-		p.c.box.Hold(session, number)
+		p.c.Box.Hold(session, number)
 		outbox.Token(p.nacked)
 	}
 }
@@ -288,26 +288,26 @@ func (p *publisher) unroutable(r *returned) {
 		return p.enc.id == run && m.Seq == number
 	}
 	// They come in the order of sending.
-	n, ok := p.c.box.Find(session, p.lastBack+1, is)
+	n, ok := p.c.Box.Find(session, p.lastBack+1, is)
 	if !ok {
-		n, ok = p.c.box.Find(session, 0, is)
+		n, ok = p.c.Box.Find(session, 0, is)
 	}
 	if !ok {
 		return
 	}
 	p.lastBack = n
 	topic := ""
-	p.c.box.Find(session, n, func(m *outbox.Message) bool { topic = string(m.Topic); return true })
-	p.c.box.Answer(session, &p.answers, n, p.c.deliveryError(adapters.ErrUnknownTopic, topic,
+	p.c.Box.Find(session, n, func(m *outbox.Message) bool { topic = string(m.Topic); return true })
+	p.c.Box.Answer(session, &p.answers, n, p.c.DeliveryError(adapters.ErrUnknownTopic, topic,
 		fmt.Sprintf("no queue is bound to the exchange %q for this routing key (%d %s)", p.c.set.exchange, r.code, r.text),
 		"bind a queue, correct the topic, or set mandatory=false to let such messages vanish"))
 }
 
 // settled passes on what came at once.
 func (p *publisher) settled() (under int) {
-	p.c.box.Tell(&p.answers)
+	p.c.Box.Tell(&p.answers)
 	outbox.Token(p.moved)
-	return p.c.box.Sent()
+	return p.c.Box.Sent()
 }
 
 var (
@@ -326,7 +326,7 @@ func (p *publisher) refusal(e *rabbit.Error) error {
 	find := func(is func(m *outbox.Message) bool, err func(m *outbox.Message) error) (found bool) {
 		for {
 			var cause error
-			n, ok := p.c.box.Find(session, 0, func(m *outbox.Message) bool {
+			n, ok := p.c.Box.Find(session, 0, func(m *outbox.Message) bool {
 				if !is(m) {
 					return false
 				}
@@ -336,7 +336,7 @@ func (p *publisher) refusal(e *rabbit.Error) error {
 			if !ok {
 				return found
 			}
-			found = p.c.box.Answer(session, &answers, n, cause)
+			found = p.c.Box.Answer(session, &answers, n, cause)
 		}
 	}
 	found := false
@@ -355,7 +355,7 @@ func (p *publisher) refusal(e *rabbit.Error) error {
 		found = find(func(x *outbox.Message) bool { return string(x.Topic) == m[1] },
 			func(x *outbox.Message) error { return p.c.unauthorized(string(x.Topic)) })
 	}
-	p.c.box.Tell(&answers)
+	p.c.Box.Tell(&answers)
 	if !found {
 		return &lostError{server: e}
 	}

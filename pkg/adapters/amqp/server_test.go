@@ -198,38 +198,4 @@ func open(t testing.TB, connStr, text string) (*conn, *adaptertest.Recorder) {
 	return c.(*conn), r
 }
 
-// batchOf makes count messages, numbered from seq on.
-func batchOf(seq uint64, topic string, count int) *adapters.Batch {
-	var b adapters.Batch
-	for i := range count {
-		b.Append(seq+uint64(i), 0, topic, []byte("k"), fmt.Appendf(nil, "%06d", seq+uint64(i)))
-	}
-	return &b
-}
-
-func waitResults(t testing.TB, r *adaptertest.Recorder, n int) {
-	t.Helper()
-	adaptertest.Wait(t, fmt.Sprint(n, " results"), func() bool { all, _ := r.Results(); return all == n })
-}
-
-func waitReason(t testing.TB, r *adaptertest.Recorder, text string) {
-	t.Helper()
-	adaptertest.Wait(t, "a reason with "+text, func() bool {
-		for _, e := range r.States() {
-			if e.State == adapters.Disconnected && strings.Contains(e.Reason, text) {
-				return true
-			}
-		}
-		return false
-	})
-}
-
-func waitState(t testing.TB, r *adaptertest.Recorder, s adapters.State) {
-	t.Helper()
-	adaptertest.Wait(t, "the state "+s.String(), func() bool {
-		states := r.States()
-		return states[len(states)-1].State == s
-	})
-}
-
 func TestConformance(t *testing.T) { adaptertest.Run(t, adapter{}, server(t)) }

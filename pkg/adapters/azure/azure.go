@@ -33,6 +33,9 @@ const (
 	apiVersion = "2021-04-12"
 	maxMessage = 256 << 10 // bytes of a message with its properties: "IoT Hub quotas and throttling"
 	renewAfter = 0.85      // of a token's life
+
+	// What messages of a device are called in errors and counters when no topic is set.
+	deviceTopic = "events"
 )
 
 // keys are those of the group [message-broker]; README.md of this folder has them as a table.
@@ -109,6 +112,10 @@ func (a adapter) build(cfg adapters.Config, log func(adapters.LogEntry)) (o engi
 		return o, err
 	}
 	t := &topics{id: id, fixed: fixed, module: id.module != ""}
+	// A device's messages have no topic of their own, so none needs to be set. A module's is the name of an output.
+	if !t.module && !cfg.ReceiveOnly {
+		o.Info.Topic = deviceTopic
+	}
 	o.CheckTopic, o.PublishTopic = t.check, t.publish
 	o.Filter, o.Match, o.Incoming, o.Granted = t.filter, a.Match, t.incoming, t.granted
 	host := o.Info.Host

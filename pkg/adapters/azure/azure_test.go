@@ -43,7 +43,7 @@ func (s suiteServer) Malformed() []string {
 		"DeviceId=d;SharedAccessKey=" + testKey, "HostName=h;DeviceId=a/b;SharedAccessKey=" + testKey, "HostName=h;HostName=h;DeviceId=d;SharedAccessKey=" + testKey}
 }
 func (s suiteServer) ConfigPath(t *testing.T) string {
-	return writeFile(t, "azure.cfg", "[message-broker]\n"+s.conf())
+	return adaptertest.WriteFile(t, "azure.cfg", "[message-broker]\n"+s.conf())
 }
 func (s suiteServer) Consume(t *testing.T, topic string, n int) []adaptertest.Received {
 	have := func() []adaptertest.Received {
@@ -369,7 +369,7 @@ func TestEdgeModule(t *testing.T) {
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { _ = server.Close() })
 	open := func(r *adaptertest.Recorder) (adapters.Conn, error) {
-		return adapter{"azure_edge"}.Open(adapters.Config{ConfigPath: writeFile(t, "azure.cfg", fmt.Sprintf("[message-broker]\nport=%d\n", h.port)), Strict: true, RetryInterval: 50 * time.Millisecond}, r)
+		return adapter{"azure_edge"}.Open(adapters.Config{ConfigPath: adaptertest.WriteFile(t, "azure.cfg", fmt.Sprintf("[message-broker]\nport=%d\n", h.port)), Strict: true, RetryInterval: 50 * time.Millisecond}, r)
 	}
 	if _, err := open(adaptertest.NewRecorder()); err == nil || !strings.Contains(err.Error(), "IOTEDGE_") {
 		t.Errorf("outside of a module: %v", err)

@@ -289,18 +289,9 @@ func (h *hub) conf() string {
 	return "port=" + strconv.Itoa(h.port) + "\ntls-ca-file=" + filepath.Join(certificates(h.t), "ca.pem") + "\n"
 }
 
-func writeFile(t testing.TB, name, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 func (h *hub) open(t testing.TB, name, connStr, conf string, r *adaptertest.Recorder) adapters.Consumer {
 	t.Helper()
-	c, err := adapter{name}.Open(adapters.Config{ConnStr: connStr, ConfigPath: writeFile(t, "azure.cfg", "[message-broker]\n"+h.conf()+conf), Strict: true,
+	c, err := adapter{name}.Open(adapters.Config{ConnStr: connStr, ConfigPath: adaptertest.WriteFile(t, "azure.cfg", "[message-broker]\n"+h.conf()+conf), Strict: true,
 		RetryInterval: 50 * time.Millisecond}, r)
 	if err != nil {
 		t.Fatal(err)

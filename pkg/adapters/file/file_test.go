@@ -172,6 +172,38 @@ func TestRotationByAge(t *testing.T) {
 	}
 }
 
+// TestClockBack: where the clock has gone back, what is rotated is still the newest: it is not what rotate-count
+// deletes, and a file that seems to be of the future has its age from now on.
+func TestClockBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.ndjson")
+	for _, name := range []string{"x-20990101T000000.000Z.ndjson", "x-20990101T000000.000Z-0001.ndjson", "x-20990101T000000.999Z.ndjson"} {
+		writeFile(t, filepath.Join(filepath.Dir(path), name), "old\n")
+	}
+	writeFile(t, path, "0\n")
+	future := time.Now().Add(time.Hour)
+	must(t, os.Chtimes(path, future, future))
+	c, r := open(t, path, "rotate-size=4\nrotate-count=2\nrotate-age=86400\n")
+	for i := range 5 {
+		send(t, c, uint64(i+1), fmt.Sprint(i+1))
+		waitResults(t, r, i+1)
+	}
+	adaptertest.Wait(t, "two old files", func() bool { return len(archive(path)) == 2 })
+	got := ""
+	for _, name := range append(archive(path), path) {
+		got += read(t, name)
+	}
+	if got != "0\n1\n2\n3\n4\n5\n" {
+		t.Errorf("%q is left in %v", got, archive(path))
+	}
+	f := target{c: c, path: path, fd: -1}
+	must(t, os.Chtimes(path, future, future))
+	must(t, f.open())
+	defer f.close()
+	if f.since.After(time.Now()) {
+		t.Error("the age of the file begins in the future")
+	}
+}
+
 // TestTorn: a line that a crash has cut stands alone.
 func TestTorn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.ndjson")

@@ -49,15 +49,34 @@ func (t *target) rotate() error {
 	return t.open()
 }
 
-// archiveName puts the time before the extension.
+// archiveName puts the time before the extension, and a later one where the clock has gone back: the names tell
+// the order, by which the oldest are deleted.
 func archiveName(path string, now time.Time) string {
 	ext := filepath.Ext(path)
+	if last := lastStamp(path); !last.IsZero() && now.UTC().Format(stamp) < last.Format(stamp) {
+		now = last.Add(time.Millisecond)
+	}
 	stem := strings.TrimSuffix(path, ext) + "-" + now.UTC().Format(stamp)
 	name := stem + ext
 	for i := 1; exists(name) || exists(name+gzipSuffix); i++ {
 		name = fmt.Sprintf("%s-%04d%s", stem, i, ext)
 	}
 	return name
+}
+
+// lastStamp is the time in the name of the newest old file.
+func lastStamp(path string) time.Time {
+	names := archive(path)
+	if len(names) == 0 {
+		return time.Time{}
+	}
+	ext := filepath.Ext(path)
+	text := strings.TrimPrefix(age(names[len(names)-1], ext), strings.TrimSuffix(path, ext)+"-")
+	last, err := time.Parse(stamp, text[:min(len(text), len(stamp))])
+	if err != nil {
+		return time.Time{}
+	}
+	return last
 }
 
 func exists(path string) bool {

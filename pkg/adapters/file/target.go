@@ -104,7 +104,9 @@ func (t *target) open() error {
 	t.dev, t.ino, t.size, t.since = uint64(st.Dev), st.Ino, st.Size, time.Now()
 	t.torn = t.torn && t.path == stdout
 	if t.regular && t.size > 0 {
-		t.since = time.Unix(st.Mtim.Unix())
+		if changed := time.Unix(st.Mtim.Unix()); changed.Before(t.since) { // else the clock has gone back
+			t.since = changed
+		}
 		return t.mend()
 	}
 	return nil

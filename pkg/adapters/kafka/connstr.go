@@ -3,11 +3,11 @@
 package kafka
 
 import (
-	"errors"
 	"fmt"
 	"net"
-	"strconv"
 	"strings"
+
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/settings"
 )
 
 // connStrForm is quoted in every complaint.
@@ -47,22 +47,15 @@ func parseConnStr(s string) (connString, error) {
 	if parts[0] == "" {
 		return fail("the host is empty")
 	}
-	if parts[1] == "" {
-		return fail("the port is empty")
-	}
-	port, err := parsePort(parts[1])
+	port, err := settings.ParsePort(parts[1])
 	if err != nil {
 		return fail("%v", err)
 	}
-	var servers []string
-	for _, h := range strings.Split(parts[0], ",") {
-		server, err := parseHost(strings.TrimSpace(h), port)
-		if err != nil {
-			return fail("%v", err)
-		}
-		servers = append(servers, server)
+	servers, err := settings.ParseServers(parts[0], port)
+	if err != nil {
+		return fail("%v", err)
 	}
-	c := connString{servers: strings.Join(servers, ",")}
+	c := connString{servers: settings.JoinServers(servers)}
 	if len(parts) == 3 && parts[2] != "" {
 		if err := checkTopic(parts[2]); err != nil {
 			return fail("%v", err)
@@ -70,70 +63,6 @@ func parseConnStr(s string) (connString, error) {
 		c.topic = parts[2]
 	}
 	return c, nil
-}
-
-func parsePort(s string) (string, error) {
-	n, err := strconv.ParseUint(s, 10, 16)
-	if err != nil || n == 0 || s[0] == '+' {
-		return "", fmt.Errorf("the port %q is not a number from 1 to 65535", s)
-	}
-	return strconv.FormatUint(n, 10), nil
-}
-
-// parseHost makes host:port of one host, whose own port wins over the common one.
-func parseHost(h, port string) (string, error) {
-	host := h
-	switch {
-	case h == "":
-		return "", errors.New("a host in the list is empty")
-	case strings.HasPrefix(h, "["):
-		end := strings.IndexByte(h, ']')
-		if end < 0 {
-			return "", fmt.Errorf("the host %q has no closing bracket", h)
-		}
-		host = h[1:end]
-		if net.ParseIP(cutZone(host)) == nil || !strings.Contains(host, ":") {
-			return "", fmt.Errorf("%q is not an IPv6 address", host)
-		}
-		rest := h[end+1:]
-		if rest != "" {
-			own, found := strings.CutPrefix(rest, ":")
-			if !found {
-				return "", fmt.Errorf("the host %q has text after the bracket", h)
-			}
-			var err error
-			if port, err = parsePort(own); err != nil {
-				return "", err
-			}
-		}
-	case strings.Count(h, ":") == 1:
-		name, own, _ := strings.Cut(h, ":")
-		if name == "" {
-			return "", fmt.Errorf("the host %q starts with a colon", h)
-		}
-		var err error
-		if port, err = parsePort(own); err != nil {
-			return "", err
-		}
-		host = name
-	case strings.Contains(h, ":"):
-		if net.ParseIP(cutZone(h)) == nil {
-			return "", fmt.Errorf("the host %q is neither a name nor an IPv6 address", h)
-		}
-	}
-	if !strings.Contains(host, ":") && strings.ContainsFunc(host, notInHost) {
-		return "", fmt.Errorf("the host %q holds a character that no host name has", host)
-	}
-	return net.JoinHostPort(host, port), nil
-}
-
-func cutZone(ip string) string {
-	ip, _, _ = strings.Cut(ip, "%")
-	return ip
-}
-
-func notInHost(r rune) bool {
-	return r != '.' && r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r < 0x80
 }
 
 // checkTopic applies Kafka's rule for topic names.

@@ -45,7 +45,8 @@ type consumer struct {
 
 	mu          sync.Mutex // guards what follows, and is held while an offset is stored
 	partitions  map[partitionKey]*partition
-	outstanding int // handed out and not acknowledged
+	outstanding int // handed out and not acknowledged …
+	bytes       int // … and how large their payloads are
 	starved     bool
 	dead        bool // p is, or is about to be, destroyed
 
@@ -66,6 +67,7 @@ type partition struct {
 	placed  bool    // where reading begins is known: what is sent from now on comes
 	open    []int64 // offsets handed out and not acknowledged, in order: no more than the window
 	last    int64   // the offset handed out last; what lies before it and is not open is dealt with
+	bytes   int     // of the payloads that are open
 }
 
 // A token is what an acknowledgement confirms.
@@ -73,7 +75,15 @@ type kafkaToken struct {
 	of        *consumer
 	partition *partition
 	offset    int64
+	size      int
 }
+
+// maxOutBytes of payloads are handed out at most, and one message in any case: the window bounds their number
+// alone. Tests shrink it.
+var maxOutBytes = 64 << 20
+
+// full reports that nothing more is to be handed out, with mu held.
+func (k *consumer) full() bool { return k.outstanding >= k.window || k.bytes >= maxOutBytes }
 
 // Match takes a pattern that begins with ^ for a regular expression, as librdkafka does.
 func (adapter) Match(pattern, topic string) bool {
@@ -179,7 +189,7 @@ func (c *conn) Ack(messages []adapters.Incoming) {
 			k.store(p)
 		}
 		changed = changed[:0]
-		if k.starved && k.outstanding < k.window {
+		if k.starved && !k.full() {
 			k.starved = false
 			C.ew_consumer_wake(k.p)
 		}
@@ -204,6 +214,8 @@ func (c *conn) Ack(messages []adapters.Incoming) {
 			continue
 		}
 		k.outstanding--
+		k.bytes -= t.size
+		p.bytes -= t.size
 		if n > 0 {
 			p.open = slices.Delete(p.open, n, n+1)
 			continue
@@ -320,9 +332,10 @@ func (k *consumer) destroy() {
 func (k *consumer) room() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	room := min(k.window-k.outstanding, messagesAtOnce)
-	k.starved = room <= 0
-	return max(room, 0)
+	if k.starved = k.full(); k.starved {
+		return 0
+	}
+	return min(k.window-k.outstanding, messagesAtOnce)
 }
 
 // step waits for one thing to happen and deals with it.
@@ -412,7 +425,8 @@ func (k *consumer) revoked(keys []partitionKey) {
 func (k *consumer) forget(p *partition) {
 	p.revoked = true
 	k.outstanding -= len(p.open)
-	p.open = nil
+	k.bytes -= p.bytes
+	p.open, p.bytes = nil, 0
 }
 
 // again replaces a partition by itself, with mu held.
@@ -488,6 +502,8 @@ func (k *consumer) receive(records []C.ew_incoming) {
 		}
 		p.open, p.last = append(p.open, offset), offset
 		k.outstanding++
+		k.bytes += int(rec.payload_len)
+		p.bytes += int(rec.payload_len)
 		messages = append(messages, k.message(rec, topic, p))
 	}
 	k.mu.Unlock()
@@ -511,7 +527,7 @@ func (k *consumer) message(rec *C.ew_incoming, topic string, p *partition) adapt
 	all = append(append(append(all, payload...), key...), headers...)
 	m := adapters.Incoming{Topic: topic, Payload: all[:len(payload):len(payload)], TimestampMS: max(int64(rec.timestamp_ms), 0),
 		Position: strconv.Itoa(int(rec.partition)) + "@" + strconv.FormatInt(int64(rec.offset), 10),
-		Token:    &kafkaToken{k, p, int64(rec.offset)}}
+		Token:    &kafkaToken{k, p, int64(rec.offset), len(payload)}}
 	all = all[len(payload):]
 	if rec.key != nil {
 		m.Key = all[:len(key):len(key)]

@@ -49,6 +49,40 @@ func TestNeverAcknowledged(t *testing.T) {
 	}
 }
 
+// TestLargeBacklog: messages that are large wait with the server, not in memory, and none is lost for it.
+func TestLargeBacklog(t *testing.T) {
+	defer func(n int) { maxOutBytes = n }(maxOutBytes)
+	maxOutBytes = 1 << 20
+	const count, size = 120, 100_000
+	s := newServer(t, kfake.AllowAutoTopicCreation(), kfake.DefaultNumPartitions(1))
+	topic := unique(t)
+	r := adaptertest.NewRecorder()
+	sender := openConn(t, s.ConnStr(), "", r)
+	adaptertest.Send(t, sender, batchOf(1, topic, count, size))
+	if err := sender.Flush(deadline(t, 20*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	c := openConn(t, s.ConnStr(), "", adaptertest.NewRecorder())
+	got := adaptertest.NewCollector()
+	if err := c.Subscribe(adapters.SubscribeConfig{Topics: []string{topic}, Group: topic, FromStart: true}, got); err != nil {
+		t.Fatal(err)
+	}
+	for done := 0; done < count; {
+		all := got.Wait(t, done+1)
+		if n := (len(all) - done) * size; n > 2*maxOutBytes+size { // one crossing brings 1 MiB
+			t.Fatalf("%d bytes are without an acknowledgement", n)
+		}
+		c.Ack(all[done:])
+		done = len(all)
+	}
+	k := c.consumer
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.bytes != 0 || k.outstanding != 0 {
+		t.Errorf("%d bytes, %d messages count as not acknowledged", k.bytes, k.outstanding)
+	}
+}
+
 // TestFirstUnacknowledged: the first message that a new group has comes again when it was not acknowledged, also
 // to a group that begins with the next one.
 func TestFirstUnacknowledged(t *testing.T) {

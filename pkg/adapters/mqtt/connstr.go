@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/mqtt/engine"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/settings"
 )
 
 const connStrForm = `write host;port or host;port;topic, such as "localhost;1883", or mqtt://host, mqtts://host, ws://host/mqtt or wss://host/mqtt`
@@ -64,7 +65,7 @@ func parseConnStr(s string) (connString, error) {
 		if c.port, err = parsePort(parts[1]); err != nil {
 			return fail("%v", err)
 		}
-		if c.host, err = parseHost(parts[0]); err != nil {
+		if c.host, err = settings.ParseHost(parts[0]); err != nil {
 			return fail("%v", err)
 		}
 		if len(parts) == 3 {
@@ -104,7 +105,7 @@ func (c *connString) parseURL(scheme, text string) error {
 		return errors.New("the URL has a query or a fragment, which mean nothing here")
 	}
 	c.scheme = scheme
-	if c.host, err = parseHost(u.Hostname()); err != nil {
+	if c.host, err = settings.ParseHost(u.Hostname()); err != nil {
 		return err
 	}
 	if c.port = u.Port(); c.port == "" {
@@ -124,28 +125,6 @@ func (c *connString) parseURL(scheme, text string) error {
 }
 
 func parsePort(s string) (string, error) {
-	n, err := strconv.ParseUint(s, 10, 16)
-	if err != nil || n == 0 || s[0] == '+' {
-		return "", errors.New("the port is not a number from 1 to 65535")
-	}
-	return strconv.FormatUint(n, 10), nil
-}
-
-func parseHost(h string) (string, error) {
-	if rest, ok := strings.CutPrefix(h, "["); ok {
-		h, ok = strings.CutSuffix(rest, "]")
-		if !ok {
-			return "", errors.New("the host has no closing bracket")
-		}
-	}
-	ip, _, _ := strings.Cut(h, "%")
-	switch {
-	case h == "":
-		return "", errors.New("the host is empty")
-	case strings.Contains(h, ":") && net.ParseIP(ip) == nil:
-		return "", errors.New("the host is neither a name nor an IPv6 address")
-	case strings.ContainsAny(h, " \t/@,\x00") && net.ParseIP(ip) == nil:
-		return "", errors.New("the host holds a character that no host name has")
-	}
-	return h, nil
+	n, err := settings.ParsePort(s)
+	return strconv.Itoa(n), err
 }

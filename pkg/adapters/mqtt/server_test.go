@@ -6,8 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -95,7 +93,7 @@ func (s *testServer) UnknownTopic() string { return "" }
 func (s *testServer) TooLarge() int        { return 0 }
 func (s *testServer) Forgetful() bool      { return true } // the suite's clients have no name that a server could know
 func (s *testServer) ConfigPath(t *testing.T) string {
-	return writeFile(t, "mqtt.cfg", "[message-broker]\n"+s.conf)
+	return adaptertest.WriteFile(t, "mqtt.cfg", "[message-broker]\n"+s.conf)
 }
 
 // Consume waits for n messages, and a moment longer for what is too many.
@@ -115,19 +113,10 @@ func (s *testServer) Consume(t *testing.T, topic string, n int) []adaptertest.Re
 	return append([]adaptertest.Received(nil), s.got[topic]...)
 }
 
-func writeFile(t testing.TB, name, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // openConn opens a Conn with lines of a configuration file.
 func openConn(t testing.TB, connStr, conf string, r *adaptertest.Recorder) adapters.Consumer {
 	t.Helper()
-	c, err := adapter{}.Open(adapters.Config{ConnStr: connStr, ConfigPath: writeFile(t, "mqtt.cfg", "[message-broker]\n"+conf), Strict: true,
+	c, err := adapter{}.Open(adapters.Config{ConnStr: connStr, ConfigPath: adaptertest.WriteFile(t, "mqtt.cfg", "[message-broker]\n"+conf), Strict: true,
 		RetryInterval: 50 * time.Millisecond}, r)
 	if err != nil {
 		t.Fatal(err)

@@ -46,7 +46,7 @@ func BenchmarkPublish(b *testing.B) {
 	for i := range b.N {
 		batch.AddText("bench", adapters.Message{Seq: uint64(i + 1), Payload: make([]byte, benchBody)})
 	}
-	adaptertest.Wait(b, "a connection", func() bool { return c.(*conn).parts.State() == adapters.Connected })
+	adaptertest.Wait(b, "a connection", func() bool { return c.(*conn).Parts.State() == adapters.Connected })
 	b.ResetTimer()
 	before := cpu()
 	for sent := 0; sent < b.N; {

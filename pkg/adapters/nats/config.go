@@ -3,11 +3,9 @@
 package nats
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,23 +141,24 @@ func (s *set) parseConnStr(text string) error {
 		return nil
 	default:
 		parts := strings.Split(text, ";")
-		n, err := strconv.ParseUint(strings.TrimSpace(parts[min(1, len(parts)-1)]), 10, 16)
 		switch {
 		case len(parts) == 1:
 			return fail("the port is missing")
 		case len(parts) > 2:
 			return fail("%d parts between semicolons, 2 are expected", len(parts))
-		case err != nil || n == 0:
-			return fail("the port is not a number from 1 to 65535")
 		}
-		names, port = parts[0], int(n)
+		var err error
+		if port, err = settings.ParsePort(strings.TrimSpace(parts[1])); err != nil {
+			return fail("%v", err)
+		}
+		names = parts[0]
 	}
-	for name := range strings.SplitSeq(names, ",") {
-		name = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(name), "["), "]")
-		if name == "" || strings.ContainsAny(name, " /@[]") {
-			return fail("a host is empty, or holds a character that no host name has")
-		}
-		s.servers = append(s.servers, &url.URL{Scheme: "nats", Host: net.JoinHostPort(name, strconv.Itoa(port))})
+	servers, err := settings.ParseServers(names, port)
+	if err != nil {
+		return fail("%v", err)
+	}
+	for _, x := range servers {
+		s.servers = append(s.servers, &url.URL{Scheme: "nats", Host: x.String()})
 	}
 	return nil
 }
@@ -204,13 +203,12 @@ func (s *set) loadRest() (err error) {
 // auth finds out who we are. It is asked for each connection, so that secrets can be replaced without a stop.
 func (s *set) auth() ([]client.Option, error) {
 	g := s.group
-	if file, err := g.Text("credentials-file", ""); err != nil {
+	credentials, err := g.CredentialsFile("credentials-file")
+	if err != nil {
 		return nil, err
-	} else if file != "" {
-		if _, err := os.ReadFile(file); err != nil {
-			return nil, g.Errorf("credentials-file", "check the path and its permissions", "cannot read the file %s: %v", file, errors.Unwrap(err))
-		}
-		return []client.Option{client.UserCredentials(file)}, nil
+	}
+	if credentials != nil {
+		return s.credentials(credentials)
 	}
 	seed, _, err := g.Secret("nkey")
 	if err != nil {
@@ -245,4 +243,24 @@ func (s *set) auth() ([]client.Option, error) {
 		return nil, err
 	}
 	return []client.Option{client.UserInfo(user, password)}, nil
+}
+
+// credentials takes JWT and seed out of a file of nsc's.
+func (s *set) credentials(text []byte) ([]client.Option, error) {
+	const remedy = "name the file that nsc has written for the user (nsc generate creds)"
+	fail := func(cause string) error { return s.group.Errorf("credentials-file", remedy, "%s", cause) }
+	token, err := nkeys.ParseDecoratedJWT(text)
+	if err != nil || strings.Count(token, ".") != 2 {
+		return nil, fail("the file holds no JWT")
+	}
+	pair, err := nkeys.ParseDecoratedUserNKey(text)
+	if err != nil {
+		return nil, fail("the file holds no seed of a user")
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		return nil, fail("the file holds no seed of a user")
+	}
+	s.group.Hide(string(seed))
+	return []client.Option{client.UserJWTAndSeed(token, string(seed))}, nil
 }

@@ -30,16 +30,10 @@ const (
 
 // A conn publishes over one connection and receives over another.
 type conn struct {
-	cfg   adapters.Config
+	outbox.Conn
 	set   *set
-	gate  *outbox.Gate
-	box   *outbox.Box
-	parts outbox.Parts
-	stop  chan struct{}
-	ctx   context.Context // ends with stop
-	once  sync.Once
-	wg    sync.WaitGroup
-	tries atomic.Uint32 // attempts to connect, for the next of several servers
+	ctx   context.Context // ends with Stop
+	tries atomic.Uint32   // attempts to connect, for the next of several servers
 
 	maxPayload atomic.Int64 // what the server takes, as far as is known; 0 means anything
 
@@ -48,25 +42,15 @@ type conn struct {
 }
 
 func start(cfg adapters.Config, set *set, sink adapters.Sink) *conn {
-	gate := outbox.NewGate(sink)
-	c := &conn{cfg: cfg, set: set, gate: gate, box: outbox.New(gate, cfg.MaxMessages), stop: make(chan struct{})}
+	c := &conn{set: set}
+	c.Prepare(cfg, set.where(), sink)
 	var cancel context.CancelFunc
 	c.ctx, cancel = context.WithCancel(context.Background())
-	safe.Go(&c.wg, "end of "+set.where(), nil, func() { <-c.stop; cancel() })
-	c.parts.Reporter = outbox.NewReporter(gate, set.where())
+	c.Go("end of "+set.where(), func() { <-c.Stop; cancel() })
 	c.publisher.prepare(c)
 	c.subscriber.prepare(c)
-	if cfg.ReceiveOnly {
-		c.subscriber.start()
-	} else {
-		c.parts.Set(outbox.Publishing, adapters.Connecting, "", 0, 0)
-		safe.Go(&c.wg, "publishing to "+set.where(), c.panicked, c.publisher.run)
-	}
+	c.Begin(c.publisher.run, &c.subscriber.Subscriber)
 	return c
-}
-
-func (c *conn) panicked(e *safe.PanicError) {
-	c.parts.Tell(adapters.Failed, "internal error: "+e.Error(), 0, 0)
 }
 
 // Info is what the configuration says.
@@ -76,27 +60,24 @@ func (s *set) info() adapters.Info { return adapters.Info{Host: s.where(), Topic
 
 // Publish takes messages for as long as there is room, and refuses those that the server cannot take.
 func (c *conn) Publish(b *adapters.Batch, from int) (int, error) {
-	if err := c.parts.Err(); err != nil {
-		return 0, err
-	}
-	return c.box.PutChecked(b, from, c.check), nil
+	return c.PutChecked(b, from, c.check)
 }
 
 // check gives the error of a message that is refused without asking the server.
 func (c *conn) check(m *adapters.Message) error {
 	if err := checkSubject(string(m.Topic), false); err != nil {
 		cause, remedy, _ := strings.Cut(err.Error(), "; ")
-		return c.deliveryError(adapters.ErrRejected, string(m.Topic), cause, remedy)
+		return c.DeliveryError(adapters.ErrRejected, string(m.Topic), cause, remedy)
 	}
 	var err error
 	size := len(m.Payload) + len(m.Key) + headerRoom
 	m.Headers.Each(func(name, value []byte) bool {
 		size += len(name) + len(value) + 4
 		if len(name) == 0 || strings.ContainsFunc(string(name), func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' }) {
-			err = c.deliveryError(adapters.ErrRejected, string(m.Topic), fmt.Sprintf("the header %q has a name that NATS cannot carry", name),
+			err = c.DeliveryError(adapters.ErrRejected, string(m.Topic), fmt.Sprintf("the header %q has a name that NATS cannot carry", name),
 				"use letters, digits and - in names")
 		} else if strings.ContainsAny(string(value), "\r\n\x00") {
-			err = c.deliveryError(adapters.ErrRejected, string(m.Topic), fmt.Sprintf("the header %s holds a line break or NUL, which NATS cannot carry", name),
+			err = c.DeliveryError(adapters.ErrRejected, string(m.Topic), fmt.Sprintf("the header %s holds a line break or NUL, which NATS cannot carry", name),
 				"use one line of text")
 		}
 		return err == nil
@@ -107,26 +88,14 @@ func (c *conn) check(m *adapters.Message) error {
 	return err
 }
 
-func (c *conn) deliveryError(kind error, topic, cause, remedy string) error {
-	return &adapters.DeliveryError{Kind: kind, Topic: topic, Host: c.set.where(), Cause: cause, Remedy: remedy}
-}
-
 func (c *conn) tooLarge(topic string, size int) error {
-	return c.deliveryError(adapters.ErrTooLarge, topic, fmt.Sprintf("the message of %d bytes is, with its headers, larger than the server's max_payload, %d",
+	return c.DeliveryError(adapters.ErrTooLarge, topic, fmt.Sprintf("the message of %d bytes is, with its headers, larger than the server's max_payload, %d",
 		size, c.maxPayload.Load()), "raise max_payload at the server, or send less")
 }
 
-// Flush waits until every message has its Result.
-func (c *conn) Flush(ctx context.Context) error { return c.box.Flush(ctx, c.parts.Failed()) }
-
 // Close ends the connections and gives up what has no Result.
 func (c *conn) Close() error {
-	c.once.Do(func() {
-		c.subscriber.close()
-		close(c.stop)
-		outbox.Join(&c.wg, c.set.where(), closePatience)
-		c.gate.Shut()
-	})
+	c.End(&c.subscriber.Subscriber, closePatience)
 	return nil
 }
 
@@ -182,7 +151,7 @@ func (c *conn) dial(goodbye time.Duration) (*link, error) {
 	}
 	safe.Go(&k.wg, "end of a connection", nil, func() {
 		select {
-		case <-c.stop:
+		case <-c.Stop:
 			// A goodbye that takes longer is cut short.
 			if outbox.Sleep(goodbye, k.over) {
 				_ = k.raw.Close()

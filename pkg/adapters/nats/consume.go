@@ -12,12 +12,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/outbox"
 )
@@ -26,60 +24,22 @@ import (
 // order to the next one.
 const giveBackAfter = 100 * time.Millisecond
 
-// A subscription is what Subscribe was told.
-type subscription struct {
-	adapters.SubscribeConfig
-	receiver adapters.Receiver
-}
-
 // A subscriber receives over a connection of its own.
 type subscriber struct {
-	c       *conn
-	backoff *outbox.Backoff
-	changed chan struct{}
-	closed  atomic.Bool
-
-	mu      sync.Mutex
-	started bool
-	wanted  *subscription // nil: nothing
-
-	telling sync.Mutex // held while the receiver of current is called
-	current *subscription
+	outbox.Subscriber
+	c *conn
 }
 
 func (s *subscriber) prepare(c *conn) {
-	s.c, s.backoff = c, outbox.NewBackoff(c.cfg)
-	s.changed = make(chan struct{}, 1)
-}
-
-func (s *subscriber) start() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.started || s.closed.Load() {
-		return
-	}
-	s.started = true
-	s.c.parts.Set(outbox.Receiving, adapters.Connecting, "", 0, 0)
-	safe.Go(&s.c.wg, "receiving from "+s.c.set.where(), s.c.panicked, s.run)
-}
-
-func (s *subscriber) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed.Store(true)
-	s.telling.Lock() // whoever is being called returns first
-	s.current = nil
-	s.telling.Unlock()
+	s.c = c
+	s.Prepare(&c.Conn, s.serve, c.set.reason)
 }
 
 // Subscribe replaces what is received.
 func (c *conn) Subscribe(cfg adapters.SubscribeConfig, r adapters.Receiver) error {
 	s := &c.subscriber
-	if err := c.parts.Err(); err != nil {
+	if err := s.Open(); err != nil {
 		return err
-	}
-	if s.closed.Load() {
-		return errors.New("the connection is closed")
 	}
 	if !c.set.jetstream && len(cfg.Topics) > 0 {
 		return fmt.Errorf("subscribing with jetstream=false is %w; set jetstream=true", adapters.ErrNotSupported)
@@ -95,23 +55,7 @@ func (c *conn) Subscribe(cfg adapters.SubscribeConfig, r adapters.Receiver) erro
 	if strings.ContainsFunc(cfg.Group, func(r rune) bool { return r <= ' ' || strings.ContainsRune(`.*>/\`, r) || r >= 0x7f }) || len(cfg.Group) > 100 {
 		return fmt.Errorf("the group %.100q is no name of a consumer; use letters, digits, - and _, at most 100", cfg.Group)
 	}
-	if cfg.Window <= 0 {
-		cfg.Window = adapters.DefaultWindow
-	}
-	var sub *subscription
-	if len(cfg.Topics) > 0 {
-		sub = &subscription{cfg, r}
-	}
-	s.mu.Lock()
-	s.wanted = sub
-	s.mu.Unlock()
-	s.telling.Lock()
-	s.current = sub
-	s.telling.Unlock()
-	if sub != nil {
-		s.start()
-	}
-	outbox.Token(s.changed)
+	s.Want(cfg, r)
 	return nil
 }
 
@@ -152,39 +96,8 @@ func (c *conn) Ack(messages []adapters.Incoming) {
 	}
 }
 
-func (s *subscriber) run() {
-	for {
-		s.mu.Lock()
-		sub := s.wanted
-		s.mu.Unlock()
-		if sub == nil && !s.c.cfg.ReceiveOnly {
-			s.c.parts.Forget(outbox.Receiving)
-			select {
-			case <-s.c.stop:
-				return
-			case <-s.changed:
-			}
-			continue
-		}
-		err := s.serve(sub)
-		select {
-		case <-s.c.stop:
-			return
-		default:
-		}
-		if err == nil {
-			continue // something else is wanted
-		}
-		attempt, pause := s.backoff.Next()
-		s.c.parts.Set(outbox.Receiving, adapters.Disconnected, s.c.set.reason(err), attempt, pause)
-		if !outbox.Sleep(pause, s.c.stop) {
-			return
-		}
-	}
-}
-
 // serve is one connection. It returns nil when it is not wanted any more.
-func (s *subscriber) serve(sub *subscription) error {
+func (s *subscriber) serve(sub *outbox.Subscription) error {
 	k, err := s.c.dial(adapters.AckTimeout)
 	if err != nil {
 		return err
@@ -208,32 +121,28 @@ func (s *subscriber) serve(sub *subscription) error {
 			if err != nil && !errors.As(err, &refused) {
 				return err
 			}
-			s.tell(sub, func(x adapters.Receiver) { x.Subscribed(topic, err) })
+			s.Tell(sub, func(x adapters.Receiver) { x.Subscribed(topic, err) })
 			if cc != nil {
 				running = append(running, cc)
 			}
 		}
 	}
-	s.backoff.Reset()
-	s.c.parts.Set(outbox.Receiving, adapters.Connected, "", 0, 0)
+	s.Connected()
 	// The server sends again what it has no word on for ack-wait.
 	ticker := time.NewTicker(max(s.c.set.ackWait/3, 100*time.Millisecond))
 	defer ticker.Stop()
 	for {
 		select {
-		case <-s.c.stop:
+		case <-s.c.Stop:
 			return nil
-		case <-s.changed:
-			s.mu.Lock()
-			same := s.wanted == sub
-			s.mu.Unlock()
-			if !same {
+		case <-s.Changed():
+			if !s.Wants(sub) {
 				return nil
 			}
 		case <-k.closed:
 			return k.lost()
 		case err := <-k.errors:
-			s.c.gate.Log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "nats", Text: s.c.set.where() + ": " + s.c.set.group.Mask(err.Error())})
+			s.c.Gate.Log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "nats", Text: s.c.set.where() + ": " + s.c.set.group.Mask(err.Error())})
 			if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrNoHeartbeat) {
 				return err
 			}
@@ -297,17 +206,6 @@ func position(m jetstream.Msg) uint64 {
 	return 0
 }
 
-// tell calls the receiver, if it is still the one.
-func (s *subscriber) tell(sub *subscription, f func(adapters.Receiver)) bool {
-	s.telling.Lock()
-	defer s.telling.Unlock()
-	if s.current != sub || s.closed.Load() {
-		return false
-	}
-	f(sub.receiver)
-	return true
-}
-
 // consumerName names the consumer of a group for a topic: of those of a group each has one topic, since older
 // servers know no others.
 func consumerName(group, topic string) string {
@@ -323,7 +221,7 @@ func consumerName(group, topic string) string {
 }
 
 // consume begins to receive one topic. A *adapters.DeliveryError is the server's final word.
-func (s *subscriber) consume(k *link, r *receiving, sub *subscription, topic string) (jetstream.ConsumeContext, error) {
+func (s *subscriber) consume(k *link, r *receiving, sub *outbox.Subscription, topic string) (jetstream.ConsumeContext, error) {
 	ctx, cancel := context.WithTimeout(s.c.ctx, askPatience)
 	defer cancel()
 	stream, err := s.c.set.stream, error(nil)
@@ -377,17 +275,17 @@ func (s *subscriber) final(topic string, err error) error {
 	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return s.c.deliveryError(adapters.ErrUnknownTopic, topic, "no stream has this subject", "add it to a stream, or set stream and stream-create=true")
+		return s.c.DeliveryError(adapters.ErrUnknownTopic, topic, "no stream has this subject", "add it to a stream, or set stream and stream-create=true")
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return err
 	case errors.As(err, &api) && api.Code < 500:
-		return s.c.deliveryError(adapters.ErrRejected, topic, api.Description, "see the stream and its consumers (nats consumer ls)")
+		return s.c.DeliveryError(adapters.ErrRejected, topic, api.Description, "see the stream and its consumers (nats consumer ls)")
 	}
 	return err
 }
 
 // received hands one message on, and waits while the window is full.
-func (s *subscriber) received(r *receiving, sub *subscription, m jetstream.Msg) {
+func (s *subscriber) received(r *receiving, sub *outbox.Subscription, m jetstream.Msg) {
 	r.mu.Lock()
 	for len(r.held) >= r.window && !r.over {
 		r.room.Wait()
@@ -403,7 +301,7 @@ func (s *subscriber) received(r *receiving, sub *subscription, m jetstream.Msg) 
 	r.mu.Unlock()
 	in := incoming(m)
 	in.Token = ackToken{r, n}
-	s.tell(sub, func(x adapters.Receiver) { x.Receive([]adapters.Incoming{in}) })
+	s.Tell(sub, func(x adapters.Receiver) { x.Receive([]adapters.Incoming{in}) })
 }
 
 func incoming(m jetstream.Msg) adapters.Incoming {

@@ -69,7 +69,7 @@ func TestRefused(t *testing.T) {
 	add(adapters.Message{Payload: make([]byte, maxPayload)}, "ok.1", "max_payload")
 	add(adapters.Message{Payload: []byte("\x00\xff"), Key: []byte("\n")}, "ok.2", "")
 	adaptertest.Send(t, c, &b)
-	waitResults(t, r, b.Len())
+	r.WaitResults(t, b.Len())
 	for seq, text := range want {
 		err, _ := r.Result(seq)
 		if text == "larger than" && err != nil { // the server words it
@@ -93,13 +93,13 @@ func TestNoDuplicates(t *testing.T) {
 	c, r := open(t, s.ConnStr(), "")
 	seq := uint64(1)
 	for range 4 {
-		adaptertest.Send(t, c, batchOf(seq, "once.x", 2000))
+		adaptertest.Send(t, c, adaptertest.BatchOf(seq, "once.x", 2000))
 		seq += 2000
 		adaptertest.Wait(t, "some results", func() bool { n, _ := r.Results(); return n > int(seq)-1500 })
 		s.Kill(t)
 		s.Process.Start(t)
 	}
-	waitResults(t, r, int(seq-1))
+	r.WaitResults(t, int(seq-1))
 	if _, failed := r.Results(); failed != 0 || r.Twice() != 0 {
 		t.Errorf("%d failed, %d twice", failed, r.Twice())
 	}
@@ -117,7 +117,7 @@ func TestNoDuplicates(t *testing.T) {
 func TestStreamIsMade(t *testing.T) {
 	s := server(t)
 	c, r := open(t, s.ConnStr(), "stream=made\ntopic=made.here\n")
-	waitReason(t, r, "the stream made does not exist; create it, or set stream-create=true")
+	r.WaitReason(t, "the stream made does not exist; create it, or set stream-create=true")
 	must(t, c.Close())
 	c, r = open(t, s.ConnStr(), "stream=made\nstream-create=true\nstream-subjects=made.>;also\nstream-storage=memory\nstream-max-bytes=1000000\nduplicate-window=30\n")
 	var b adapters.Batch
@@ -125,7 +125,7 @@ func TestStreamIsMade(t *testing.T) {
 		b.Append(uint64(i+1), 0, topic, nil, []byte("x"))
 	}
 	adaptertest.Send(t, c, &b)
-	waitResults(t, r, 3)
+	r.WaitResults(t, 3)
 	if err, _ := r.Result(3); !errors.Is(err, adapters.ErrUnknownTopic) {
 		t.Error(err)
 	}
@@ -138,8 +138,8 @@ func TestStreamIsMade(t *testing.T) {
 	}
 	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "elsewhere", Subjects: []string{"elsewhere"}})
 	must(t, err)
-	adaptertest.Send(t, c, batchOf(4, "elsewhere", 1))
-	waitResults(t, r, 4)
+	adaptertest.Send(t, c, adaptertest.BatchOf(4, "elsewhere", 1))
+	r.WaitResults(t, 4)
 	if err, _ := r.Result(4); err == nil || !strings.Contains(err.Error(), "add the subject to the stream made") {
 		t.Error(err)
 	}
@@ -153,14 +153,14 @@ func TestFullStream(t *testing.T) {
 	st, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "full", Subjects: []string{"full"}, MaxMsgs: 50, Discard: jetstream.DiscardNew})
 	must(t, err)
 	c, r := open(t, s.ConnStr(), "")
-	adaptertest.Send(t, c, batchOf(1, "full", 80))
-	waitReason(t, r, "takes no messages for now: maximum messages exceeded; make room")
+	adaptertest.Send(t, c, adaptertest.BatchOf(1, "full", 80))
+	r.WaitReason(t, "takes no messages for now: maximum messages exceeded; make room")
 	if n, failed := r.Results(); n != 50 || failed != 0 {
 		t.Errorf("%d results, %d failed", n, failed)
 	}
 	must(t, st.Purge(t.Context()))
-	waitResults(t, r, 80)
-	waitState(t, r, adapters.Connected)
+	r.WaitResults(t, 80)
+	r.WaitState(t, adapters.Connected)
 	if _, failed := r.Results(); failed != 0 {
 		t.Errorf("%d failed", failed)
 	}
@@ -170,7 +170,7 @@ func TestFullStream(t *testing.T) {
 func TestCore(t *testing.T) {
 	s := server(t, "--core")
 	c, r := open(t, s.ConnStr(), "")
-	waitReason(t, r, "JetStream is not enabled")
+	r.WaitReason(t, "JetStream is not enabled")
 	must(t, c.Close())
 	k, err := client.Connect("nats://" + s.Addr)
 	must(t, err)
@@ -179,8 +179,8 @@ func TestCore(t *testing.T) {
 	must(t, err)
 	must(t, k.Flush())
 	c, r = open(t, s.ConnStr(), "jetstream=false\n")
-	adaptertest.Send(t, c, batchOf(1, "core.x", 1000))
-	waitResults(t, r, 1000)
+	adaptertest.Send(t, c, adaptertest.BatchOf(1, "core.x", 1000))
+	r.WaitResults(t, 1000)
 	for i := range 1000 {
 		m, err := sub.NextMsg(10 * time.Second)
 		must(t, err)
@@ -215,8 +215,8 @@ func TestMain(m *testing.M) {
 func works(t *testing.T, connStr, config string) {
 	t.Helper()
 	c, r := open(t, connStr, config+"stream=secured\nstream-create=true\ntopic=secured\n")
-	adaptertest.Send(t, c, batchOf(1, "secured", 100))
-	waitResults(t, r, 100)
+	adaptertest.Send(t, c, adaptertest.BatchOf(1, "secured", 100))
+	r.WaitResults(t, 100)
 	if _, failed := r.Results(); failed != 0 {
 		t.Errorf("%d failures", failed)
 	}
@@ -226,8 +226,8 @@ func works(t *testing.T, connStr, config string) {
 func fails(t *testing.T, connStr, config, want string) {
 	t.Helper()
 	c, r := open(t, connStr, config)
-	adaptertest.Send(t, c, batchOf(1, "secured", 1))
-	waitReason(t, r, want)
+	adaptertest.Send(t, c, adaptertest.BatchOf(1, "secured", 1))
+	r.WaitReason(t, want)
 	for _, e := range r.States() {
 		if strings.Contains(e.Reason, "hunter2") {
 			t.Error(e.Reason)
@@ -307,7 +307,7 @@ func TestAuth(t *testing.T) {
 		b.Append(i+1, 0, []string{"ok", "denied"}[i%2], nil, []byte("x"))
 	}
 	adaptertest.Send(t, c, &b)
-	waitResults(t, r, 20)
+	r.WaitResults(t, 20)
 	for i := range uint64(20) {
 		if err, _ := r.Result(i + 1); (err != nil) != (i%2 == 1) || err != nil && !errors.Is(err, adapters.ErrUnauthorized) {
 			t.Errorf("message %d: %v", i, err)
@@ -326,7 +326,7 @@ func TestStopped(t *testing.T) {
 	s := server(t).withStream(t, "tests", "*")
 	c, r := open(t, s.ConnStr(), "")
 	other, _ := open(t, s.ConnStr(), "")
-	waitState(t, r, adapters.Connected)
+	r.WaitState(t, adapters.Connected)
 	text, err := os.ReadFile(filepath.Join(s.Dir, "pid"))
 	must(t, err)
 	pid := 0
@@ -357,8 +357,10 @@ func TestStopped(t *testing.T) {
 		}
 	}
 	must(t, syscall.Kill(pid, syscall.SIGCONT))
-	waitResults(t, r, 3000)
+	r.WaitResults(t, 3000)
 	if _, failed := r.Results(); failed != 0 {
 		t.Errorf("%d failures", failed)
 	}
 }
+
+func TestPage(t *testing.T) { adaptertest.CheckPage(t, "sample.cfg", adapter{}.Keys()) }

@@ -65,25 +65,25 @@ type publisher struct {
 }
 
 func (p *publisher) prepare(c *conn) {
-	p.c, p.backoff, p.id, p.next = c, outbox.NewBackoff(c.cfg), max(rand.Uint64(), 1), 1
+	p.c, p.backoff, p.id, p.next = c, outbox.NewBackoff(c.Cfg), max(rand.Uint64(), 1), 1
 	p.moved, p.trouble = make(chan struct{}, 1), make(chan struct{}, 1)
 }
 
 func (p *publisher) tell(s adapters.State, reason string, attempt int, next time.Duration) {
-	p.c.parts.Set(outbox.Publishing, s, reason, attempt, next)
+	p.c.Parts.Set(outbox.Publishing, s, reason, attempt, next)
 }
 
 func (p *publisher) run() {
 	for {
 		err := p.serve()
 		select {
-		case <-p.c.stop:
+		case <-p.c.Stop:
 			return
 		default:
 		}
 		attempt, pause := p.pause()
 		p.tell(adapters.Disconnected, p.c.set.reason(err), attempt, pause)
-		if !outbox.Sleep(pause, p.c.stop) {
+		if !outbox.Sleep(pause, p.c.Stop) {
 			return
 		}
 	}
@@ -127,12 +127,12 @@ func (p *publisher) serve() error {
 		var wake, moved <-chan struct{}
 		switch {
 		case again != nil:
-		case p.c.box.Sent() >= maxInFlight:
+		case p.c.Box.Sent() >= maxInFlight:
 			moved = p.moved
 		default:
-			messages = p.c.box.Take(int(p.session.Load()), takeAtOnce, messages[:0])
+			messages = p.c.Box.Take(int(p.session.Load()), takeAtOnce, messages[:0])
 			if len(messages) == 0 {
-				wake = p.c.box.Wake()
+				wake = p.c.Box.Wake()
 				break
 			}
 			if err := p.send(k, prefix, messages); err != nil {
@@ -141,7 +141,7 @@ func (p *publisher) serve() error {
 			wake = closedChan
 		}
 		select {
-		case <-p.c.stop:
+		case <-p.c.Stop:
 			return nil
 		case <-k.closed:
 			return k.lost()
@@ -163,7 +163,7 @@ func (p *publisher) serve() error {
 		case <-again: // the answers of the others have come
 			again = nil
 			p.rewind()
-			if p.c.box.Waiting() == 0 {
+			if p.c.Box.Waiting() == 0 {
 				p.tell(adapters.Connected, "", 0, 0)
 			}
 		case <-moved:
@@ -177,7 +177,7 @@ func (p *publisher) serve() error {
 				progress = time.Now()
 			default:
 			}
-			if p.c.box.Sent() == 0 {
+			if p.c.Box.Sent() == 0 {
 				progress = time.Now()
 			}
 			if time.Since(progress) > answerPatience {
@@ -196,7 +196,7 @@ var closedChan = func() chan struct{} {
 }()
 
 // rewind puts everything without a Result before the server again. Numbers are never used twice.
-func (p *publisher) rewind() { p.session.Store(int64(p.c.box.Rewind(p.next))) }
+func (p *publisher) rewind() { p.session.Store(int64(p.c.Box.Rewind(p.next))) }
 
 // send publishes messages; without JetStream it also makes sure that the server has them.
 func (p *publisher) send(k *link, prefix string, messages []outbox.Message) error {
@@ -221,8 +221,8 @@ func (p *publisher) send(k *link, prefix string, messages []outbox.Message) erro
 			return &lostError{err, k.secure}
 		}
 		p.mu.Lock()
-		p.c.box.AnswerTo(int(p.session.Load()), &p.answers, messages[len(messages)-1].Tag)
-		p.c.box.Tell(&p.answers)
+		p.c.Box.AnswerTo(int(p.session.Load()), &p.answers, messages[len(messages)-1].Tag)
+		p.c.Box.Tell(&p.answers)
 		p.mu.Unlock()
 		p.taken.Store(true)
 	}
@@ -265,8 +265,8 @@ func (p *publisher) headers(m *outbox.Message) client.Header {
 func (p *publisher) answer(tag uint64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.c.box.Answer(int(p.session.Load()), &p.answers, tag, err)
-	p.c.box.Tell(&p.answers)
+	p.c.Box.Answer(int(p.session.Load()), &p.answers, tag, err)
+	p.c.Box.Tell(&p.answers)
 }
 
 // answered weighs the answer of JetStream to one message.
@@ -309,11 +309,11 @@ func (p *publisher) answered(m *client.Msg, prefix int) {
 		kind, remedy = adapters.ErrUnknownTopic, "add the subject to the stream "+p.c.set.stream+", or correct stream"
 	}
 	topic := p.topicOf(tag)
-	p.answer(tag, p.c.deliveryError(kind, topic, "JetStream refuses the message: "+a.Error.Description, remedy))
+	p.answer(tag, p.c.DeliveryError(kind, topic, "JetStream refuses the message: "+a.Error.Description, remedy))
 }
 
 func (p *publisher) topicOf(tag uint64) (topic string) {
-	p.c.box.Find(int(p.session.Load()), tag, func(m *outbox.Message) bool { topic = string(m.Topic); return true })
+	p.c.Box.Find(int(p.session.Load()), tag, func(m *outbox.Message) bool { topic = string(m.Topic); return true })
 	return topic
 }
 
@@ -332,7 +332,7 @@ func (p *publisher) homelessMessages(k *link) {
 			known[topic] = err
 		}
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			p.answer(tag, p.c.deliveryError(adapters.ErrUnknownTopic, topic, "no stream has this subject",
+			p.answer(tag, p.c.DeliveryError(adapters.ErrUnknownTopic, topic, "no stream has this subject",
 				"add it to a stream, set stream and stream-create=true, or set jetstream=false"))
 			continue
 		}
@@ -350,20 +350,20 @@ func (p *publisher) homelessMessages(k *link) {
 func (p *publisher) denied(err error) error {
 	_, rest, found := strings.Cut(strings.ToLower(err.Error()), `permissions violation for publish to "`)
 	if !errors.Is(err, client.ErrPermissionViolation) || !found {
-		p.c.gate.Log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "nats", Text: p.c.set.where() + ": " + p.c.set.group.Mask(err.Error())})
+		p.c.Gate.Log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "nats", Text: p.c.set.where() + ": " + p.c.set.group.Mask(err.Error())})
 		return nil
 	}
 	subject, _, _ := strings.Cut(rest, `"`)
 	for {
 		topic := ""
-		tag, ok := p.c.box.Find(int(p.session.Load()), 0, func(m *outbox.Message) bool {
+		tag, ok := p.c.Box.Find(int(p.session.Load()), 0, func(m *outbox.Message) bool {
 			topic = string(m.Topic)
 			return strings.EqualFold(topic, subject)
 		})
 		if !ok {
 			return nil
 		}
-		p.answer(tag, p.c.deliveryError(adapters.ErrUnauthorized, topic, "the server does not allow us to publish to this subject", "grant it in the user's permissions"))
+		p.answer(tag, p.c.DeliveryError(adapters.ErrUnauthorized, topic, "the server does not allow us to publish to this subject", "grant it in the user's permissions"))
 	}
 }
 

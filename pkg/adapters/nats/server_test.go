@@ -3,11 +3,9 @@
 package nats
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -117,41 +115,6 @@ func open(t testing.TB, connStr, text string) (*conn, *adaptertest.Recorder) {
 	must(t, err)
 	t.Cleanup(func() { _ = c.Close() })
 	return c.(*conn), r
-}
-
-func batchOf(seq uint64, topic string, count int) *adapters.Batch {
-	var b adapters.Batch
-	for i := range count {
-		b.Append(seq+uint64(i), 0, topic, []byte("k"), fmt.Appendf(nil, "%06d", seq+uint64(i)))
-	}
-	return &b
-}
-
-func waitResults(t testing.TB, r *adaptertest.Recorder, n int) {
-	t.Helper()
-	adaptertest.Wait(t, fmt.Sprint(n, " results"), func() bool { all, _ := r.Results(); return all == n })
-}
-
-func waitReason(t testing.TB, r *adaptertest.Recorder, text string) {
-	t.Helper()
-	end := time.Now().Add(20 * time.Second)
-	for time.Now().Before(end) {
-		for _, e := range r.States() {
-			if e.State == adapters.Disconnected && strings.Contains(e.Reason, text) {
-				return
-			}
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	t.Fatalf("no reason with %q: %+v", text, r.States())
-}
-
-func waitState(t testing.TB, r *adaptertest.Recorder, s adapters.State) {
-	t.Helper()
-	adaptertest.Wait(t, "the state "+s.String(), func() bool {
-		states := r.States()
-		return states[len(states)-1].State == s
-	})
 }
 
 func TestConformance(t *testing.T) {

@@ -3,11 +3,11 @@
 package redis
 
 import (
-	"errors"
 	"fmt"
 	"net"
-	"strconv"
 	"strings"
+
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/settings"
 )
 
 // connStrForm is quoted in every complaint.
@@ -59,45 +59,13 @@ func parseConnStr(s string) (connString, error) {
 
 // parseHosts makes a list of host:port of hosts separated by commas, whose own ports win over the common one.
 func parseHosts(list, port string) ([]string, error) {
-	if port == "" {
-		return nil, errors.New("the port is empty")
-	}
-	if err := checkPort(port); err != nil {
+	common, err := settings.ParsePort(port)
+	if err != nil {
 		return nil, err
 	}
-	var servers []string
-	for h := range strings.SplitSeq(list, ",") {
-		h = strings.TrimSpace(h)
-		host, own := h, port
-		if name, p, err := net.SplitHostPort(h); err == nil {
-			host, own = name, p
-			if err := checkPort(own); err != nil {
-				return nil, err
-			}
-		} else {
-			if strings.HasPrefix(h, "[") && strings.HasSuffix(h, "]") {
-				host = h[1 : len(h)-1]
-			}
-		}
-		address, _, _ := strings.Cut(host, "%")
-		switch {
-		case host == "":
-			return nil, errors.New("a host in the list is empty")
-		case strings.Contains(host, ":") && net.ParseIP(address) == nil:
-			return nil, fmt.Errorf("the host %q is neither a name nor an IPv6 address", host)
-		case !strings.Contains(host, ":") && strings.ContainsFunc(host, func(r rune) bool {
-			return r < 0x80 && !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_", r)
-		}):
-			return nil, fmt.Errorf("the host %q holds a character that no host name has", host)
-		}
-		servers = append(servers, net.JoinHostPort(host, own))
+	servers, err := settings.ParseServers(list, common)
+	if err != nil {
+		return nil, err
 	}
-	return servers, nil
-}
-
-func checkPort(s string) error {
-	if n, err := strconv.ParseUint(s, 10, 16); err != nil || n == 0 {
-		return fmt.Errorf("the port %q is not a number from 1 to 65535", s)
-	}
-	return nil
+	return strings.Split(settings.JoinServers(servers), ","), nil
 }

@@ -41,9 +41,6 @@ func (r *consumer) close() {
 
 // Subscribe replaces the subscription. Streams and group are made if they are not there.
 func (c *conn) Subscribe(cfg adapters.SubscribeConfig, recv adapters.Receiver) error {
-	if c.closed.Load() {
-		return errClosed
-	}
 	if err := c.health.reporter.Err(); err != nil {
 		return err
 	}
@@ -69,6 +66,9 @@ func (c *conn) Subscribe(cfg adapters.SubscribeConfig, recv adapters.Receiver) e
 	r := &c.receive
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if c.closed.Load() { // Close ends what it finds here
+		return errClosed
+	}
 	old := r.sub
 	r.sub = nil
 	var before <-chan struct{}
@@ -85,9 +85,6 @@ func (c *conn) Subscribe(cfg adapters.SubscribeConfig, recv adapters.Receiver) e
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	r.sub = s
 	safe.Go(&r.wg, "subscription at "+c.info.Host, c.panicked, func() { s.run(before) })
-	if c.closed.Load() { // Close may have looked before this one was there
-		s.end()
-	}
 	return nil
 }
 

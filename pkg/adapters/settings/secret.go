@@ -53,6 +53,23 @@ func (g *Group) Secret(key string, env ...string) (value, where string, err erro
 	return g.keep(value), g.path, nil
 }
 
+// CredentialsFile reads the file that key names, of any number of lines, which holds a secret; see Secret. nil when there is
+// none. What of it must be hidden is told to Hide.
+func (g *Group) CredentialsFile(key string) (data []byte, err error) {
+	file, err := g.Text(key, "")
+	if err != nil || file == "" {
+		return nil, err
+	}
+	if data, err = g.readFile(key, credential(file), maxSecret); err != nil {
+		return nil, err
+	}
+	g.checkMode(key, credential(file))
+	return data, nil
+}
+
+// Hide makes Mask hide a secret that was not read by Secret.
+func (g *Group) Hide(secret string) { g.keep(secret) }
+
 // keep notes a secret for Mask.
 func (g *Group) keep(secret string) string {
 	g.mu.Lock()

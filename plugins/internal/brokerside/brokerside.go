@@ -34,6 +34,12 @@ func Reconnect(path string) (broker.Reconnect, error) {
 	return broker.LoadReconnect(path)
 }
 
+// ProtoLibBlurb describes the property proto-lib. It names the protocols that are linked in.
+func ProtoLibBlurb() string {
+	return "Protocol: a built-in one (" + strings.Join(adapters.Names(), ", ") + "); the path of DeepStream's library for one (…/libnvds_kafka_proto.so), " +
+		"which stands for the built-in one; or file:PATH, a protocol library of your own"
+}
+
 // SettingsCode is the error code for a configuration that cannot work.
 func SettingsCode(err error) gst.ErrorCode {
 	switch {

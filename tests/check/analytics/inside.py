@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import pathlib
+import random
 import sys
 import unittest
 
@@ -18,9 +19,9 @@ from gi.repository import GLib, GstAnalytics  # noqa: E402
 REL = GstAnalytics.RelTypes
 CAR = (10, 20, 30, 8)
 PERSON = (2, 4, 12, 40)
-# What GStreamer 1.30 adds, in the global scope, as of a GStreamer that is linked into the program.
+# What GStreamer 1.30 adds, from a library of others, or in the global scope, as of a GStreamer that is linked into the program.
 REAL = ctypes.CDLL("libgstanalytics-1.0.so.0", mode=ctypes.RTLD_GLOBAL)
-NEWER = ctypes.CDLL(os.environ["EDGEWIRE_TEST_NEWER"], mode=ctypes.RTLD_GLOBAL)
+NEWER = ctypes.CDLL(os.environ["EDGEWIRE_TEST_NEWER"], mode=getattr(ctypes, os.environ["EDGEWIRE_TEST_SCOPE"]))
 NEWER.add_point.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_float]
 NEWER.add_group.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint), ctypes.c_uint]
 NEWER.add_text.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_float]
@@ -49,6 +50,7 @@ class Frame:
     def __init__(self, number=0, rois=()):
         self.buffer = rgb_frame(number, rois=rois)
         self.meta = GstAnalytics.buffer_add_analytics_relation_meta(self.buffer)
+        self.ods = 0
 
     def od(self, label, box, confidence=0.5, rotation=None):
         if rotation is None:
@@ -56,6 +58,7 @@ class Frame:
         else:
             ok, mtd = self.meta.add_oriented_od_mtd(quark(label), *box, rotation, confidence)
         assert ok
+        self.ods += 1
         return mtd.id
 
     def cls(self, levels):
@@ -160,6 +163,15 @@ class Objects(unittest.TestCase):
         self.assertEqual(objects(f), ["0|10|20|40|28|car|#|blue|van|0.5"])
         messages, _ = convert("payload-type=0 msg2p-newapi=1 frame-interval=1", f)
         self.assertEqual(messages[0]["object"]["car"], {"confidence": 0.5, "classification": "blue", "classification2": "van"})
+
+    def test_many_classifications_of_one_object(self):
+        f = Frame()
+        od = f.od("car", CAR)
+        for i in range(20):
+            f.relate(REL.CONTAIN, od, f.cls({f"c{i}": 1.0}))
+        self.assertEqual(objects(f)[0], "|".join(["0|10|20|40|28|car|#", *(f"c{i}" for i in range(20)), "0.5"]))
+        messages, _ = convert("payload-type=0 msg2p-newapi=1 frame-interval=1", f)
+        self.assertEqual(len(messages[0]["object"]["car"]), 17)  # confidence, and 16 types
 
     def test_an_edge_said_from_both_sides_counts_once(self):
         f = Frame()
@@ -349,6 +361,49 @@ class Outlines(unittest.TestCase):
                 return attached, ctypes.c_int.from_address(hash(mask) + 8).value  # GstMiniObject.refcount
         self.assertEqual(holders("msgconv payload-type=1"), (True, holders("identity")[1]))
 
+class Anything(unittest.TestCase):
+    """Metadata that nobody would make on purpose gives valid messages, with every object."""
+
+    def frame(self, number, draw):
+        f = Frame(number, rois=[(draw.choice(("car", "dog")), *draw.choice((CAR, PERSON)), {}) for _ in range(draw.randrange(3))])
+        labels = ("car", "person", "face", 'quo"te|bar', "\u00fc", "product", "background")
+        made = []
+        for _ in range(draw.randrange(25)):
+            kind = draw.randrange(8)
+            if kind < 2:
+                made.append(f.od(draw.choice(labels), draw.choice((CAR, PERSON, (-9, 0, 0, 3))), draw.choice((0.5, -1.0, float("nan"))),
+                                 draw.choice((None, 0.0, 1.0, -50.0, float("inf")))))
+            elif kind == 2:
+                made.append(f.track(draw.randrange(2**64)))
+            elif kind == 3:
+                made.append(f.cls({draw.choice(labels): draw.uniform(-1, 1) for _ in range(draw.randrange(1, 4))}))
+            elif kind == 4:
+                rows = ["".join(draw.choice("0012") for _ in range(w)) for w in [draw.randrange(1, 9)] for _ in range(draw.randrange(1, 9))]
+                made.append(f.mask(rows, [draw.randrange(4) for _ in range(draw.randrange(1, 6))], (draw.randrange(-9, 9), 0, draw.randrange(99), 48)))
+            elif kind == 5:
+                made.extend(NEWER.add_point(f.address, draw.randrange(64), draw.randrange(48), 0.5) for _ in range(draw.choice((1, 17, 18))))
+            elif kind == 6:
+                members = [draw.randrange(40) for _ in range(draw.choice((1, 17)))]
+                made.append(NEWER.add_group(f.address, (ctypes.c_uint * len(members))(*members), len(members)))
+            else:
+                made.append(NEWER.add_text(f.address, draw.choice(labels).encode(), draw.uniform(-1, 1)))
+        for _ in range(draw.randrange(3 * len(made) + 1)):
+            f.relate(draw.choice((REL.IS_PART_OF, REL.CONTAIN, REL.RELATE_TO, REL.N_TO_N)), draw.choice(made), draw.choice(made))
+        return f
+
+    def test_random_metadata(self):
+        for properties in (EVENTS, OBJECTS, FULL):
+            draw = random.Random(properties)
+            frames = [self.frame(i, draw) for i in range(150)]
+            messages, result = convert(properties, *frames)
+            self.assertEqual(result.text(), "")
+            self.assertGreater(len(messages), 75)
+            if properties == OBJECTS:
+                self.assertGreater(sum(f.ods for f in frames), 150)
+                for m, f in zip(messages, frames, strict=True):
+                    self.assertGreaterEqual(len(m["objects"]), f.ods)
+
+
 class Newer(unittest.TestCase):
     """What GStreamer 1.30 adds, by a stand-in."""
 
@@ -399,7 +454,7 @@ class Newer(unittest.TestCase):
 
     def test_a_group_of_what_is_not_there(self):
         f = Frame()
-        f.relate(REL.CONTAIN, f.od("person", PERSON), self.group(f, [0, 0, 1]))
+        f.relate(REL.CONTAIN, f.od("person", PERSON), self.group(f, [0, 0, 1, 999, 2**32 - 1]))
         self.assertEqual(self.pose(f), {})
 
     def test_points_that_nobody_is_sure_of(self):

@@ -80,7 +80,7 @@ class Library:
                 ("audio_frame", p, p, u, i, q, i, d, s), ("object", p, p, q, i, d, d, d, d, d, s), ("classifier", p, p, s),
                 ("label", p, p, s, d), ("event", p, p), ("set", i, p, s, d, q, s), ("attributes", i, p, s),
                 ("set_attribute", i, p, s, s, d, s), ("polygon", None, p, s, numbers, u), ("numbers", i, p, s, numbers, u),
-                ("scene", p, p, i, u, q, s), ("solid", None, p, u, s, numbers, d, d, numbers, u), ("scene_count", None, p, u),
+                ("scene", p, p, i, u, q, s), ("solid", None, p, u, s, numbers, d, d, numbers, u), ("scene_count", None, p, u), ("view", None, p, s, q),
                 ("blob", p, p, i, s, u, u), ("user", p, p, i, p), ("add_payload", p, p, s, u, u),
                 ("payload", ctypes.POINTER(Payload), p, i, u)):
             if not hasattr(lib, "tn_" + name):

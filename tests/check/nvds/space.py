@@ -385,6 +385,17 @@ class Scenes(unittest.TestCase):
         (payload,), _ = self.run_with(fill, "payload-type=1 sensor-id=door")
         self.assertEqual(json.loads(payload[0])["sensorId"], "door")
 
+    def test_times_of_the_cameras(self):
+        def fill(batch):
+            scene = self.scene(batch)
+            for name in (b"cam-1", b"cam-2"):
+                LIBRARY.view(scene, name, NTP)
+        setenv = ctypes.CDLL("libglib-2.0.so.0").g_setenv
+        for value, want in (("1", [{"source_id": name, "timestamp": str(NTP)} for name in ("cam-1", "cam-2")]), ("0", None)):
+            setenv(b"SPARSE4D_DEBUG_TS", value.encode(), 1)
+            (payload,), _ = self.run_with(fill)
+            self.assertEqual(json.loads(payload[0]).get("info"), want)
+
     def test_labels_are_renamed(self):
         (payload,), _ = self.run_with(lambda b: self.solid(self.scene(b), 1), "payload-type=1 label-map=Person=human")
         self.assertEqual(json.loads(payload[0])["objects"][0]["bbox"]["type"], "human")

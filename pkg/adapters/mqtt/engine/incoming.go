@@ -39,7 +39,8 @@ type arrivals struct {
 	list     []arrival // by number
 	spare    []arrival // of topics that nobody is subscribed to any more, by number; nobody has them
 	next     uint64    // number
-	open     int       // in list and not acknowledged
+	open     int       // in list and not acknowledged …
+	bytes    int       // … and their payloads
 	compact  int       // the length of list at which it is worth a look for what is over and done with
 	epoch    uint32    // a new one with each subscription
 	releases map[uint16]bool
@@ -92,6 +93,13 @@ func (a *arrivals) known(id uint16, dup bool, hash uint64) (known bool) {
 	return known
 }
 
+// maxOutBytes of payloads are handed out at most, and one message in any case: the window bounds their number
+// alone. Tests shrink it.
+var maxOutBytes = 64 << 20
+
+// full reports that nothing more is to be handed out.
+func (a *arrivals) full(window int) bool { return a.open >= window || a.bytes >= maxOutBytes }
+
 // add notes a message that is handed out, and gives it its Token.
 func (a *arrivals) add(x arrival) *adapters.Incoming {
 	x.number = a.next
@@ -99,6 +107,7 @@ func (a *arrivals) add(x arrival) *adapters.Incoming {
 	x.m.Token = token{a.epoch, x.number}
 	a.list = append(a.list, x)
 	a.open++
+	a.bytes += len(x.m.Payload)
 	return &a.list[len(a.list)-1].m
 }
 
@@ -111,8 +120,9 @@ func (a *arrivals) ack(t token) {
 	if !found || a.list[i].acked {
 		return
 	}
-	a.list[i].acked, a.list[i].m = true, adapters.Incoming{}
 	a.open--
+	a.bytes -= len(a.list[i].m.Payload)
+	a.list[i].acked, a.list[i].m = true, adapters.Incoming{}
 }
 
 // acknowledge appends the acknowledgements that are due.
@@ -156,7 +166,7 @@ func (a *arrivals) append(b []byte, x *arrival) []byte {
 func (a *arrivals) renew(wanted func(topic string) bool, most int, fresh uint64) (again []adapters.Incoming, gone int) {
 	all := append(a.spare, a.list...)
 	slices.SortFunc(all, func(x, y arrival) int { return cmp.Compare(x.number, y.number) })
-	a.list, a.spare, a.open, a.compact = nil, nil, 0, compactAt
+	a.list, a.spare, a.open, a.bytes, a.compact = nil, nil, 0, 0, compactAt
 	a.epoch++
 	for i := len(all) - 1; i >= 0; i-- { // the newest are kept
 		x := &all[i]
@@ -164,6 +174,7 @@ func (a *arrivals) renew(wanted func(topic string) bool, most int, fresh uint64)
 		case x.acked:
 		case wanted(x.m.Topic):
 			a.open++
+			a.bytes += len(x.m.Payload)
 			x.m.Token = token{a.epoch, x.number}
 			x.m.Redelivered = x.m.Redelivered || x.number < fresh
 			again = append(again, x.m)

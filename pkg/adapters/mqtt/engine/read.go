@@ -168,9 +168,11 @@ func (s *session) awaitRoom() bool {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for s.cause == nil && !s.ending && c.receiver != nil && c.rx.open >= c.sub.Window {
+	s.paused = true // answers to what we publish wait behind: nobody else is to blame for it
+	for s.cause == nil && !s.ending && c.receiver != nil && c.rx.full(c.sub.Window) {
 		c.cond.Wait()
 	}
+	s.paused, s.answered = false, time.Now()
 	return s.cause == nil && !s.ending
 }
 

@@ -82,6 +82,7 @@ type session struct {
 	progress bool // the server has acknowledged something
 	sent     bool // something was published
 	answered time.Time
+	paused   bool // the reader waits for the receiver
 	began    time.Time
 }
 

@@ -203,7 +203,7 @@ func (c *Conn) arrived(p publication, v Version) bool {
 	if c.receiver == nil {
 		window = adapters.DefaultWindow
 	}
-	if c.rx.open >= window || (c.receiver == nil && c.rx.open+len(c.rx.spare) >= window) {
+	if c.rx.full(window) || (c.receiver == nil && c.rx.open+len(c.rx.spare) >= window) {
 		if c.receiver != nil {
 			return false
 		}

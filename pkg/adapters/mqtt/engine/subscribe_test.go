@@ -230,6 +230,72 @@ func TestOversize(t *testing.T) {
 	}
 }
 
+// TestLargeBacklog: messages that are large wait with the server, not in memory, and come when there is room.
+func TestLargeBacklog(t *testing.T) {
+	defer func(n int) { maxOutBytes = n }(maxOutBytes)
+	maxOutBytes = 200
+	const count = 20
+	s := play(t, func(p *peer) {
+		p.connect(accept5...)
+		p.next(typeSubscribe)
+		for i := range byte(count) {
+			p.write(message(V5, i%2, i+1, "t", fmt.Sprintf("%02d%098d", i, 0))...)
+		}
+		p.drain()
+	})
+	c := s.open(t, Options{Version: V5}, adaptertest.NewRecorder())
+	r := subscribe(t, c, "t")
+	for done := 0; done < count; {
+		all := r.Wait(t, done+1)
+		if n := len(all) - done; n > 2 {
+			t.Fatalf("%d messages of 100 bytes are without an acknowledgement", n)
+		}
+		for ; done < len(all); done++ {
+			if s := string(all[done].Payload[:2]); s != fmt.Sprintf("%02d", done) {
+				t.Fatalf("%s came, %d is next", s, done)
+			}
+			c.Ack(all[done : done+1])
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.rx.bytes != 0 || c.rx.open != 0 {
+		t.Errorf("%d bytes, %d messages count as not acknowledged", c.rx.bytes, c.rx.open)
+	}
+}
+
+// TestSlowReceiver: while our own receiver holds the reading up, the server is not taken for one that answers no
+// message: connecting anew would only send everything twice.
+func TestSlowReceiver(t *testing.T) {
+	defer func(d time.Duration) { stuckAfter = d }(stuckAfter)
+	stuckAfter = 40 * time.Millisecond
+	s := play(t, func(p *peer) {
+		p.connect(accept5...)
+		p.next(typeSubscribe)
+		_, body, _ := p.next(typePublish)
+		b := append(message(V5, 1, 1, "t", "1"), message(V5, 1, 2, "t", "2")...)
+		p.write(appendAck(b, typePuback, uint16(body[3])<<8|uint16(body[4]), 0)...)
+		p.drain()
+	})
+	r := adaptertest.NewRecorder()
+	c := s.open(t, Options{Version: V5, QoS: 1, KeepAlive: time.Minute}, r)
+	got := adaptertest.NewCollector()
+	if err := c.Subscribe(adapters.SubscribeConfig{Topics: []string{"t"}, Window: 1}, got); err != nil {
+		t.Fatal(err)
+	}
+	adaptertest.Send(t, c, batch(1, "a"))
+	first := got.Wait(t, 1)
+	time.Sleep(5 * stuckAfter)
+	if all := lostBy(r); len(all) > 0 {
+		t.Fatalf("disconnected: %q", all)
+	}
+	c.Ack(first)
+	got.Wait(t, 2)
+	if err := c.Flush(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestNeverAcknowledged: one message without an acknowledgement does not make those of QoS 0 behind it pile up.
 func TestNeverAcknowledged(t *testing.T) {
 	a := newArrivals()

@@ -94,7 +94,7 @@ func (s *session) tick() error {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s.inflight > 0 && time.Since(s.answered) > stuckAfter {
+	if s.inflight > 0 && !s.paused && time.Since(s.answered) > stuckAfter {
 		return errStuck
 	}
 	if s.keep > 0 {
