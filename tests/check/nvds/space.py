@@ -218,6 +218,41 @@ class Lidar(unittest.TestCase):
             s.p.pump(5, until=lambda: s.p.result.errors)
             self.assertIn("no object of the kind that is known", s.p.result.text())
 
+    WILD = (8, 0x8000, 0xdeadbeef000, 0x4141414141414141, 2**64 - 8)
+
+    def test_arrays_that_lead_nowhere(self):
+        """What is read of them in the middle of a message leaves nothing behind in the next one."""
+        hole = nvds.Hole(BOX * 20)
+        self.addCleanup(hole.close)
+        end = hole.address + hole.PAGE
+        for key, kind, dims, addresses in ((OBJECTS_3D, 1, (2, 180), (end - 180, *self.WILD)), (POINTS, 2, (4, 4), (end - 48, *self.WILD))):
+            for address in addresses:
+                with self.subTest(key=key, address=hex(address)), tempfile.TemporaryDirectory() as d, \
+                        Stream(f"payload-type={kind} debug-payload-dir={d}", caps=LIDAR) as s:
+                    broken = full_map()
+                    DS3D.array_at(broken, key.encode(), address, 2**40, (ctypes.c_int * 2)(*dims), 2)
+                    for m in (broken, full_map()):
+                        LIBRARY.push(s.p["src"], DS3D.buffer(m))
+                    self.assertIsNone(LIBRARY.buffer_batch(hash(s.pull())))
+                    (data, _), = LIBRARY.payloads(s.pull(), -1)
+                    self.assertEqual(split(data)[0], JSON)
+                    s.p.pump(0.5, until=lambda: s.p.result.text())
+                    self.assertIn("leads nowhere", s.p.result.text())
+                    name, = os.listdir(d)
+                    with open(os.path.join(d, name), "rb") as f:
+                        self.assertEqual(f.read(), data + b" \n")
+
+    def test_objects_that_are_none(self):
+        """What the map gives is looked at before it is called, or read."""
+        for address in self.WILD:
+            for break_it in (lambda m: DS3D.entry_at(m, OBJECTS_3D.encode(), 0x20001, address), lambda m: DS3D.shape_at(m, OBJECTS_3D.encode(), address)):
+                m = full_map()
+                break_it(m)
+                self.assertNotIn("3d_objects", json.loads(self.one(m, text="no frame of the kind that is known")))
+            m = full_map()
+            DS3D.entry_at(m, b"DS3D::Timestamp", 0x20002, address)
+            self.assertNotIn("datamap@timestamp", json.loads(self.one(m)))
+
     def test_other_schemas_are_told(self):
         for kind in (0, 256, 257):
             with Stream(f"payload-type={kind}", caps=LIDAR) as s:
@@ -296,7 +331,7 @@ class Lidar(unittest.TestCase):
         with Stream("payload-type=1", caps=LIDAR) as s:
             LIBRARY.push(s.p["src"], DS3D.buffer(full_map()))
             buffer = s.pull()
-        copy = buffer.copy()
+        copy = buffer.copy_deep()
         del buffer, s
         self.assertEqual(json.loads(LIBRARY.payloads(copy, -1)[0][0]), JSON)
 
