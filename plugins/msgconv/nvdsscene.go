@@ -52,7 +52,9 @@ func (c *converter) convertScene() bool {
 	}
 	for i := range s.Objects {
 		o := &s.Objects[i]
-		o.Label = c.labels.name(o.Label, 0, false)
+		if name := c.labels.name(o.Label, 0, false); name != o.Label {
+			o.Name = name
+		}
 	}
 	c.space().EncodeScene(f, s, c.emit)
 	c.encoded()

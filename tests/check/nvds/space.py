@@ -307,6 +307,52 @@ class Lidar(unittest.TestCase):
                 self.assertEqual(len(LIBRARY.payloads(mine, -1)), 1)
                 self.assertEqual(len(LIBRARY.payloads(other, -1)), 1)
 
+    def test_two_branches_with_one_batch(self):
+        """A buffer that has a batch is shared: both branches put their messages there."""
+        with Stream("payload-type=1 comp-id=1", caps=LIDAR, element="tee name=t ! queue ! msgconv",
+                    tail="appsink name=out sync=false t. ! queue ! msgconv payload-type=2 comp-id=2 ! appsink name=other sync=false") as s:
+            for _ in range(100):
+                buffer = DS3D.buffer(full_map())
+                LIBRARY.batch(buffer, 0)
+                LIBRARY.push(s.p["src"], buffer)
+            for i in range(100):
+                mine, other = s.pull(), s.p["other"].emit("pull-sample").get_buffer()
+                if i > 0:  # basetransform copies the first, to mark it
+                    self.assertEqual(hash(mine), hash(other))
+                    self.assertEqual(sorted(c for _, c in LIBRARY.payloads(mine, -1)), [1, 2])
+
+    def test_a_flush(self):
+        with Stream("payload-type=2", caps=LIDAR, tail="appsink name=out sync=false async=false") as s:
+            for _ in range(5):
+                for _ in range(20):
+                    LIBRARY.push(s.p["src"], DS3D.buffer(full_map()))
+                s.p["src"].send_event(Gst.Event.new_flush_start())
+                s.p["src"].send_event(Gst.Event.new_flush_stop(True))
+                LIBRARY.push(s.p["src"], DS3D.buffer(full_map()))
+                data = [LIBRARY.payloads(s.pull(), -1)]
+                while (sample := s.p["out"].emit("try-pull-sample", Gst.SECOND // 20)) is not None:
+                    data.append(LIBRARY.payloads(sample.get_buffer(), -1))
+                for (one, _), in data:
+                    self.assertEqual(split(one)[0], JSON)
+            self.assertEqual(s.p.result.text(), "")
+
+    def test_numbers_that_are_none_and_texts_that_are_no_text(self):
+        m = DS3D.map()
+        nan, inf = float("nan"), float("inf")
+        DS3D.stamp(m, b"DS3D::Timestamp", 2**64 - 1)
+        DS3D.put(m, OBJECTS_3D, box(nan, inf, -inf, -0.0, 1e-40, 3e38, nan, b"\xff" * 128) * 2, (2, 180))
+        DS3D.put(m, FUSED, fused(box(nan, inf, 0, 0, 0, 0, 0, b"\"\n"), flat(nan, -inf, 0, 0, 0, b""), nan), (1, 508))
+        DS3D.put(m, POINTS, struct.pack("=4f", nan, inf, -inf, -0.0), (1, 4))
+
+        def constant(name):
+            raise AssertionError(name)
+        data = self.one(m, "payload-type=2")
+        text = json.loads(data[:data.rindex(b"}") + 1].decode(), parse_constant=constant)
+        self.assertEqual(text["datamap@timestamp"], str(2**64 - 1))
+        self.assertEqual((text["3d_objects"][0].count("\ufffd"), text["fusion_results"][0]["score"]), (128, None))
+        (x, y, z, i), = split(data)[1]
+        self.assertTrue(x != x and (y, z, i) == (inf, -inf, 0))
+
     def test_caps_that_change(self):
         """From a lidar to a camera and back, in the old API, which skips buffers without metadata."""
         with Stream("payload-type=1", caps="") as s:
@@ -434,6 +480,52 @@ class Scenes(unittest.TestCase):
     def test_labels_are_renamed(self):
         (payload,), _ = self.run_with(lambda b: self.solid(self.scene(b), 1), "payload-type=1 label-map=Person=human")
         self.assertEqual(json.loads(payload[0])["objects"][0]["bbox"]["type"], "human")
+        for properties, want in (("", 2), ("embedding-filter=human", 2), ("embedding-filter=Pallet", 0)):  # the filter knows both names
+            (payload,), _ = self.run_with(lambda b: self.solid(self.scene(b), 1), "payload-type=1 label-map=Person=human " + properties)
+            self.assertEqual(len(json.loads(payload[0])["objects"][0]["bbox3d"]["embeddings"]), want)
+
+    def test_two_branches_convert_the_same_batches_at_once(self):
+        with Stream("payload-type=1 comp-id=1", element="tee name=t ! queue ! msgconv",
+                    tail="appsink name=out sync=false t. ! queue ! msgconv payload-type=2 comp-id=2 ! appsink name=other sync=false") as s:
+            for i in range(100):
+                buffer = LIBRARY.buffer()
+                self.solid(self.scene(LIBRARY.batch(buffer, 0), i), i)
+                LIBRARY.push(s.p["src"], buffer)
+            for i in range(100):
+                mine, other = s.pull(), s.p["other"].emit("pull-sample").get_buffer()
+                if i > 0:  # basetransform copies the first, to mark it
+                    self.assertEqual(hash(mine), hash(other))
+                    self.assertEqual(sorted(c for _, c in LIBRARY.payloads(mine, -1)), [1, 2])
+
+    def test_frames_and_lists_by_turns(self):
+        with Stream("payload-type=1 msg2p-newapi=1 frame-interval=1") as s:
+            for i in range(20):
+                if i % 2:
+                    s.push(car)
+                else:
+                    buffer = LIBRARY.buffer()
+                    batch = LIBRARY.batch(buffer, 0)
+                    car(LIBRARY.frame(batch, 0, 30, 40, NTP, 0, 0, 0, 0))
+                    self.solid(self.scene(batch, i), i)
+                    LIBRARY.push(s.p["src"], buffer)
+            for i in range(20):
+                b = s.pull()
+                self.assertEqual((len(LIBRARY.payloads(b, 0)), len(LIBRARY.payloads(b, -1))), (i % 2, 1 - i % 2))
+
+    def test_numbers_that_are_none_and_texts_that_are_no_text(self):
+        def fill(batch):
+            scene = self.scene(batch, -1, 2**32 - 1, 2**64 - 1, b"\xff\"\\\n")
+            box = (ctypes.c_double * 12)(*[float("nan"), float("inf"), float("-inf"), 1e300, -0.0, 1e-45] * 2)
+            LIBRARY.solid(scene, 2**32 - 1, LIBRARY.kept(b"Person"), box, float("nan"), float("inf"), box, 12)
+            LIBRARY.solid(scene, 2, LIBRARY.kept(b"\xed\xa0\x80|\x01"), box, float("nan"), float("inf"), box, 12)
+
+        def constant(name):
+            raise AssertionError(name)
+        (payload,), _ = self.run_with(fill)
+        m = json.loads(payload[0].decode(), parse_constant=constant)
+        self.assertEqual((m["id"], m["sensorId"]), ("-1", "\ufffd\"\\\n"))
+        self.assertEqual(m["objects"][0]["bbox3d"]["embeddings"][:3], [None] * 3)
+        self.assertEqual([o["bbox"]["type"] for o in m["objects"]], ["Person", "\ufffd\ufffd\ufffd|\x01"])
 
     def test_other_schemas_are_told_once(self):
         with Stream("payload-type=0") as s:
