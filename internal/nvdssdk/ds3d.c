@@ -102,7 +102,8 @@ static gpointer get(EwDs3d *d, gpointer map, const char *key, guint64 type, gpoi
     *status = EW_DS3D_STRANGE;
     return NULL;
   }
-  // What the map gives is its own: others may put something else in its place at any time.
+  // What the map gives is its own reference. A copy keeps the entry when others put something else in its place; that
+  // they leave the reference itself for a moment longer is up to the map.
   gint code = ((gint(*)(gpointer, const char *, guint64, gpointer *))t[MAP_GET])(map, key, type, &ref);
   *status = code == ERROR_TYPE ? EW_DS3D_OTHER_TYPE : EW_DS3D_ABSENT;
   if (code != 0 || ref == NULL)

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -81,12 +82,17 @@ struct Map final : DataMap {
   };
   mutable std::mutex mutex;
   std::map<std::string, Entry> entries;
+  std::deque<RefAny *> replaced; /* getBuf_i gives the map's own reference: who has it may not have copied it yet */
   ~Map() override { clear_i(); }
   int setBuf_i(const char *key, uint64_t type, RefAny *data) override {
     std::lock_guard<std::mutex> lock(mutex);
     auto found = entries.find(key);
     if (found != entries.end())
-      found->second.data->destroy();
+      replaced.push_back(found->second.data);
+    if (replaced.size() > 1000) {
+      replaced.front()->destroy();
+      replaced.pop_front();
+    }
     entries[key] = {type, data};
     return good;
   }
@@ -106,6 +112,9 @@ struct Map final : DataMap {
     for (auto &e : entries)
       e.second.data->destroy();
     entries.clear();
+    for (RefAny *r : replaced)
+      r->destroy();
+    replaced.clear();
     return good;
   }
 };

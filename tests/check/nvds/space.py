@@ -12,6 +12,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import behaviour  # noqa: E402
+import ewtest  # noqa: E402
 import nvds  # noqa: E402
 from behaviour import CAPS, LIBRARY, NEW, NTP, NUMBER, Gst, Stream, car, word  # noqa: E402
 
@@ -80,7 +81,8 @@ class Lidar(unittest.TestCase):
         self.assertEqual(DS3D.live(), 0)
 
     def tearDown(self):
-        self.assertEqual(DS3D.live(), 0, "references are left")
+        # The last to let go of an element may be a thread of its own, which has ended its work already.
+        ewtest.wait_for(lambda: DS3D.live() == 0, what="the end of all references")
 
     def one(self, data_map, properties="payload-type=1", text=""):
         """The payload of the batch of a buffer with a data map; None if there is none."""
