@@ -230,6 +230,8 @@ func (l *Layout) objectType(t int32) event.ObjectType {
 		return event.Product
 	case l.productType + 1:
 		return event.ProductExt
+	case int32(event.Product), int32(event.ProductExt): // of a later release
+		return event.Unknown
 	}
 	return event.ObjectType(t)
 }

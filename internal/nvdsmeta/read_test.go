@@ -432,3 +432,17 @@ func TestPayloadsHaveALimit(t *testing.T) {
 		t.Error(n, r.Refused())
 	}
 }
+
+func TestObjectTypes(t *testing.T) {
+	for _, l := range layouts {
+		want := map[int32]event.ObjectType{0: event.Vehicle, 8: event.FaceExt, 10: event.Dummy, 11: event.Product, 12: event.ProductExt, 257: event.Custom, -1: -1}
+		if l.Releases[0].Less(Release{8, 0}) {
+			want[9], want[10], want[11], want[12] = event.Product, event.ProductExt, event.Unknown, event.Unknown
+		}
+		for number, typ := range want {
+			if got := l.objectType(number); got != typ {
+				t.Errorf("%v: object type %d is %d instead of %d", l.Releases, number, got, typ)
+			}
+		}
+	}
+}

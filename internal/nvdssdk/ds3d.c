@@ -174,16 +174,14 @@ guint64 ew_ds3d_find(EwDs3d *d, gpointer buffer) {
 // no object as is known.
 gboolean ew_ds3d_read(EwDs3d *d, guint64 address) {
   gpointer map = ref_data(d, (gpointer)(guintptr)address), stamp;
-  if (map == NULL)
+  if (map == NULL || table(d, map, MAP_GET + 3) == NULL)
     return FALSE;
-  gint status;
+  gint status; // a stamp that is none is no reason to give the rest up
   gpointer ref = get(d, map, KEY_TIME_STAMP, TYPE_TIME_STAMP, &stamp, &status);
   d->has_stamp = ref != NULL && readable(stamp, sizeof d->stamp);
   d->stamp = d->has_stamp ? *(guint64 *)stamp : 0;
   if (ref != NULL)
     ref_destroy(ref);
-  if (status == EW_DS3D_STRANGE)
-    return FALSE;
   for (guint i = 0; i < EW_DS3D_N; i++)
     read_array(d, map, i);
   return TRUE;

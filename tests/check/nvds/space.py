@@ -251,6 +251,7 @@ class Lidar(unittest.TestCase):
                 m = full_map()
                 break_it(m)
                 self.assertNotIn("3d_objects", json.loads(self.one(m, text="no frame of the kind that is known")))
+        for address in (0, *self.WILD):
             m = full_map()
             DS3D.entry_at(m, b"DS3D::Timestamp", 0x20002, address)
             self.assertNotIn("datamap@timestamp", json.loads(self.one(m)))
