@@ -93,7 +93,7 @@ class Library:
         p, i, u, q, d, s = (ctypes.c_void_p, ctypes.c_int, ctypes.c_uint, ctypes.c_uint64, ctypes.c_double, ctypes.c_char_p)
         numbers = ctypes.POINTER(d)
         for name, result, *args in (
-                ("batch", p, p, i), ("leak", None, p), ("buffer_batch", p, p), ("frame", p, p, u, i, q, q, u, u, i, i), ("sensor", None, p, s),
+                ("batch", p, p, i), ("user_metas", None, i), ("leak", None, p), ("buffer_batch", p, p), ("frame", p, p, u, i, q, q, u, u, i, i), ("sensor", None, p, s),
                 ("audio_frame", p, p, u, i, q, i, d, s), ("object", p, p, q, i, d, d, d, d, d, s), ("classifier", p, p, s),
                 ("label", p, p, s, d), ("event", p, p), ("set", i, p, s, d, q, s), ("attributes", i, p, s),
                 ("set_attribute", i, p, s, s, d, s), ("polygon", None, p, s, numbers, u), ("numbers", i, p, s, numbers, u),

@@ -373,6 +373,24 @@ class Broken(unittest.TestCase):
                 self.assertIn(text, s.p.result.text())
                 self.assertEqual(free, [True])
 
+    def test_no_user_meta_is_left(self):
+        """The stream ends with an error; what could be attached is."""
+        self.addCleanup(LIBRARY.user_metas, -1)
+        for left in (0, 1):
+            with Stream(NEW) as s:
+                buffer = LIBRARY.buffer()
+                batch = LIBRARY.batch(buffer, 0)
+                frame = LIBRARY.frame(batch, 0, 30, 40, NTP, 0, 0, 0, 0)
+                for _ in range(2):
+                    car(frame)
+                LIBRARY.leak(buffer)  # the batch outlives it
+                LIBRARY.user_metas(left)
+                LIBRARY.push(s.p["src"], buffer)
+                s.p.pump(5, until=lambda: s.p.result.errors)
+                self.assertIn("gives no user meta", s.p.result.text())
+                self.assertEqual([bool(LIBRARY.payload(batch, 0, i)) for i in range(2)], [left > 0, False])
+            LIBRARY.user_metas(-1)
+
     def test_payloads_beyond_all_measure(self):
         """msgbroker publishes the others."""
         for size in (2**24 + 1, 2**31, 2**32 - 1):
