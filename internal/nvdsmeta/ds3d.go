@@ -59,11 +59,12 @@ func box3D(m uintptr) event.Box3D {
 		Score: f32(m + boxScore), Label: fixed(m+boxLabel, ds3dLabelSize)}
 }
 
-// Floats views n numbers.
+// Floats views n numbers, all of which can be read.
 func Floats(base uintptr, n int) []float32 {
 	if base == 0 || n <= 0 {
 		return nil
 	}
+	probe(base, 4*n)
 	return unsafe.Slice((*float32)(at(base)), n)
 }
 

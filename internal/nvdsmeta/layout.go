@@ -105,6 +105,7 @@ const (
 	batchFramePool, batchObjectPool, batchClassifierPool = 48, 56, 64
 	batchDisplayPool, batchUserPool                      = 72, 80
 	batchFrames, batchUserMetas                          = 96, 104
+	batchMutex, mutexSize                                = 112, 40 // a GRecMutex, whose first word leads to a pthread_mutex_t
 
 	// NvDsFrameMeta.
 	frameNum, framePTS, frameNTP, frameSource   = 48, 56, 64, 72
@@ -182,6 +183,9 @@ func Plausible(batch uintptr) error {
 	}
 	if kind, size := i32(userPool+poolType), u32(userPool+poolElementSize); kind != typeUser || size != userSize {
 		return fmt.Errorf("its user metas are of type %d with %d bytes instead of %d with %d", kind, size, typeUser, userSize)
+	}
+	if mutex := word(batch + batchMutex); mutex != 0 { // made when it is first locked
+		probe(mutex, mutexSize)
 	}
 	return nil
 }

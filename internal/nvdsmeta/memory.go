@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"unsafe"
+
+	"github.com/gst-edgewire/gst-edgewire/pkg/event"
 )
 
 // Foreign memory is named by its address: a broken pointer in a variable of a
@@ -45,12 +47,63 @@ const (
 	maxJoints  = 1 << 10
 )
 
+// maxContent bounds what the texts, arrays and messages of a buffer may be together, in bytes: broken metadata can name
+// the same ones over and over. What is beyond is left out.
+const maxContent = 64 << 20
+
 // text views a C string.
-func text(addr uintptr) string {
+func (b *budget) text(addr uintptr) string {
 	if addr == 0 {
 		return ""
 	}
-	return unsafe.String((*byte)(at(addr)), length(addr, maxText))
+	n := length(addr, maxText)
+	if !b.take(n) {
+		return ""
+	}
+	return unsafe.String((*byte)(at(addr)), n)
+}
+
+// optional is a C string that may be NULL.
+func (b *budget) optional(addr uintptr) event.String {
+	p := word(addr)
+	return event.String{Value: b.text(p), Set: p != 0}
+}
+
+// numbers views an array; an absent one is empty, whatever its count says.
+func numbers[T float32 | float64 | int32](b *budget, addr uintptr, n uint32) []T {
+	if addr == 0 || int32(n) <= 0 {
+		return nil
+	}
+	return views[T](b, addr, min(int(n), 2*maxNumbers))
+}
+
+// views gives n values that stand one after the other, all of which can be read: who looks at them may be outside of the
+// Guard, or in the middle of something.
+func views[T byte | float32 | float64 | int32](b *budget, addr uintptr, n int) []T {
+	var zero T
+	size := n * int(unsafe.Sizeof(zero))
+	if addr == 0 || n <= 0 || !b.take(size) {
+		return nil
+	}
+	probe(addr, size)
+	return unsafe.Slice((*T)(at(addr)), n)
+}
+
+// pageSize is the least that is mapped or not as a whole, on all machines.
+const pageSize = 4096
+
+// probe touches each page of size bytes. What it gives is nothing, so that the compiler lets it read.
+//
+//go:noinline
+func probe(addr uintptr, size int) (all byte) {
+	last := addr + uintptr(size) - 1
+	if last < addr {
+		nowhere(last)
+	}
+	for page := addr; page <= last; page = page&^(pageSize-1) + pageSize {
+		all |= *(*byte)(at(page))
+	}
+	return all
 }
 
 // length is strlen, up to limit. It reads whole words where they are aligned,
@@ -90,7 +143,20 @@ func fixed(addr uintptr, size int) string {
 // A budget bounds what the lists of a buffer may hold together.
 type budget struct {
 	left   int
-	broken bool // a list was cut
+	bytes  int  // of texts, arrays and messages
+	broken bool // something was cut
+}
+
+func newBudget() budget { return budget{left: maxMetas, bytes: maxContent} }
+
+// take uses n bytes up, if they are left.
+func (b *budget) take(n int) bool {
+	if n > b.bytes {
+		b.broken = true
+		return false
+	}
+	b.bytes -= n
+	return true
 }
 
 // A list walks a GList. One that is longer than the budget, or comes back to

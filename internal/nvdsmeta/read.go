@@ -15,9 +15,10 @@ const maxMetas = 1 << 17
 
 // Reader reads the metadata of one buffer after the other. It keeps its memory.
 type Reader struct {
-	Layout *Layout
-	budget budget
-	cut    bool // the batch's own list was cut when HasScenes went through it
+	Layout  *Layout
+	budget  budget
+	refused int  // payloads
+	cut     bool // the batch's own list was cut when HasScenes went through it
 }
 
 // Frame is a frame of a batch.
@@ -29,7 +30,7 @@ type Frame struct {
 // Frames calls f with each frame of a batch, in order, until it answers false.
 // The caller holds the batch's lock and runs inside Guard.
 func (r *Reader) Frames(batch uintptr, f func(Frame) bool) {
-	r.budget = budget{left: maxMetas}
+	r.budget = newBudget()
 	for l := newList(word(batch+batchFrames), &r.budget); ; {
 		addr, ok := l.next()
 		if !ok {
@@ -46,8 +47,11 @@ func (r *Reader) Frames(batch uintptr, f func(Frame) bool) {
 }
 
 // Broken reports whether a list of the batch was cut, because it ran in a
-// circle or was beyond all measure.
+// circle or was beyond all measure, or texts and arrays left out that were.
 func (r *Reader) Broken() bool { return r.budget.broken || r.cut }
+
+// Refused is how many payloads Payloads left out because of their size.
+func (r *Reader) Refused() int { return r.refused }
 
 // Num is the number of a frame.
 func (f Frame) Num() uint64 { return uint64(uint32(i32(f.Addr + frameNum))) }
@@ -68,7 +72,7 @@ func (r *Reader) Head(f Frame, out *event.Frame) {
 	out.SourceWidth, out.SourceHeight = int(u32(f.Addr+frameSourceWidth)), int(u32(f.Addr+frameSourceHeight))
 	out.PipelineWidth, out.PipelineHeight = int(u32(f.Addr+framePipelineWidth)), int(u32(f.Addr+framePipelineHeight))
 	if r.Layout.sensorInfo != 0 {
-		out.SensorID = text(word(f.Addr + r.Layout.sensorInfo + sensorInfoID))
+		out.SensorID = r.budget.text(word(f.Addr + r.Layout.sensorInfo + sensorInfoID))
 	}
 }
 
@@ -99,8 +103,12 @@ func (r *Reader) Objects(f Frame, out *event.Frame) {
 		if info == 0 {
 			continue
 		}
-		if data, size := word(info+messageData), u32(info+messageSize); data != 0 {
-			out.Custom = append(out.Custom, unsafe.Slice((*byte)(at(data)), min(int(size), maxMessage)))
+		data, size := word(info+messageData), u32(info+messageSize)
+		if size > maxMessage {
+			size, r.budget.broken = maxMessage, true
+		}
+		if message := views[byte](&r.budget, data, int(size)); message != nil || data != 0 && size == 0 {
+			out.Custom = append(out.Custom, message)
 		}
 	}
 }
@@ -131,7 +139,7 @@ func (r *Reader) classifications(head uintptr, o *event.Object) {
 		if i32(addr+baseType) != typeClassifier {
 			continue
 		}
-		c := o.AddClassification(text(word(addr + classifierKind)))
+		c := o.AddClassification(r.budget.text(word(addr + classifierKind)))
 		for labels := newList(word(addr+classifierLabels), &r.budget); ; {
 			label, ok := labels.next()
 			if !ok {
@@ -142,7 +150,7 @@ func (r *Reader) classifications(head uintptr, o *event.Object) {
 			}
 			name := fixed(label+labelText, labelSize)
 			if long := word(label + labelLongText); long != 0 {
-				name = text(long)
+				name = r.budget.text(long)
 			}
 			c.AddLabel(name, f32(label+labelProbability))
 		}
@@ -181,12 +189,6 @@ func (r *Reader) Events(f Frame, component uint32, out *event.Frame) {
 	}
 }
 
-// optional is a C string that may be NULL.
-func optional(addr uintptr) event.String {
-	p := word(addr)
-	return event.String{Value: text(p), Set: p != 0}
-}
-
 func (r *Reader) event(m uintptr, e *event.Event) {
 	l := r.Layout
 	e.Type = event.Type(i32(m + eventType))
@@ -195,13 +197,13 @@ func (r *Reader) event(m uintptr, e *event.Event) {
 	e.Box = event.Box{Left: f32(box + rectLeft), Top: f32(box + rectTop), Width: f32(box + rectWidth), Height: f32(box + rectHeight)}
 	e.Location = event.GeoLocation{Lat: f64(m + eventLocation), Lon: f64(m + eventLocation + 8), Alt: f64(m + eventLocation + 16)}
 	e.Coordinate = event.Coordinate{X: f64(m + eventCoordinate), Y: f64(m + eventCoordinate + 8), Z: f64(m + eventCoordinate + 16)}
-	e.Signature = append(e.Signature, numbers[float64](word(m+eventSignature), u32(m+eventSignature+signatureSize))...)
+	e.Signature = append(e.Signature, numbers[float64](&r.budget, word(m+eventSignature), u32(m+eventSignature+signatureSize))...)
 	e.ClassID, e.Sensor = i32(m+eventClass), i32(m+eventSensor)
 	e.Module, e.Place = i32(m+eventModule), i32(m+eventPlace)
 	e.ComponentID, e.FrameID = i32(m+eventComponent), int64(i32(m+eventFrame))
 	e.Confidence, e.TrackingID = f64(m+eventConfidence), u64(m+eventTracking)
-	e.Timestamp, e.ObjectID, e.SensorStr = optional(m+eventTime), optional(m+eventObjectID), optional(m+eventSensorStr)
-	e.OtherAttrs, e.VideoPath = optional(m+l.otherAttrs), optional(m+l.videoPath)
+	e.Timestamp, e.ObjectID, e.SensorStr = r.budget.optional(m+eventTime), r.budget.optional(m+eventObjectID), r.budget.optional(m+eventSensorStr)
+	e.OtherAttrs, e.VideoPath = r.budget.optional(m+l.otherAttrs), r.budget.optional(m+l.videoPath)
 	if u32(m+l.extMsgSize) != 0 {
 		r.attributes(word(m+l.extMsg), e.ObjectType, &e.Ext)
 	}
@@ -210,14 +212,14 @@ func (r *Reader) event(m uintptr, e *event.Event) {
 	for i := int32(0); joints != 0 && i < n; i++ {
 		e.Pose.Joints = append(e.Pose.Joints, *(*event.Joint)(at(joints + uintptr(i)*jointSize)))
 	}
-	e.Embedding = append(e.Embedding, numbers[float32](word(m+l.embedding), u32(m+l.embedding+embeddingLength))...)
+	e.Embedding = append(e.Embedding, numbers[float32](&r.budget, word(m+l.embedding), u32(m+l.embedding+embeddingLength))...)
 	e.Visibility = f32(m + l.visibility)
 	if *(*byte)(at(m + l.has3D)) != 0 {
 		e.Has3D = true
 		e.Tracking3D.WorldFeet = *(*[2]float32)(at(m + l.worldFeet))
 		e.Tracking3D.ImageFeet = *(*[2]float32)(at(m + l.imageFeet))
 		points := min(u32(m+l.hull+hullCount), maxNumbers)
-		e.Tracking3D.Hull = append(e.Tracking3D.Hull, numbers[int32](word(m+l.hull), 2*points)...)
+		e.Tracking3D.Hull = append(e.Tracking3D.Hull, numbers[int32](&r.budget, word(m+l.hull), 2*points)...)
 	}
 }
 
@@ -228,16 +230,10 @@ func (l *Layout) objectType(t int32) event.ObjectType {
 		return event.Product
 	case l.productType + 1:
 		return event.ProductExt
+	case int32(event.Product), int32(event.ProductExt): // of a later release
+		return event.Unknown
 	}
 	return event.ObjectType(t)
-}
-
-// numbers views an array; an absent one is empty, whatever its count says.
-func numbers[T float32 | float64 | int32](addr uintptr, n uint32) []T {
-	if addr == 0 || int32(n) <= 0 {
-		return nil
-	}
-	return unsafe.Slice((*T)(at(addr)), min(int(n), 2*maxNumbers))
 }
 
 func (r *Reader) attributes(m uintptr, t event.ObjectType, x *event.Ext) {
@@ -249,23 +245,23 @@ func (r *Reader) attributes(m uintptr, t event.ObjectType, x *event.Ext) {
 	switch t {
 	case event.Vehicle, event.VehicleExt:
 		x.Kind = event.ExtVehicle
-		x.VehicleType, x.Make, x.Model = optional(m+vehicleType), optional(m+vehicleMake), optional(m+vehicleModel)
-		x.Color, x.Region, x.License = optional(m+vehicleColor), optional(m+vehicleRegion), optional(m+vehicleLicense)
+		x.VehicleType, x.Make, x.Model = r.budget.optional(m+vehicleType), r.budget.optional(m+vehicleMake), r.budget.optional(m+vehicleModel)
+		x.Color, x.Region, x.License = r.budget.optional(m+vehicleColor), r.budget.optional(m+vehicleRegion), r.budget.optional(m+vehicleLicense)
 		mask = vehicleMask
 	case event.Person, event.PersonExt:
 		x.Kind = event.ExtPerson
-		x.Gender, x.Hair, x.Cap = optional(m+personGender), optional(m+personHair), optional(m+personCap)
-		x.Apparel, x.Age = optional(m+personApparel), u32(m+personAge)
+		x.Gender, x.Hair, x.Cap = r.budget.optional(m+personGender), r.budget.optional(m+personHair), r.budget.optional(m+personCap)
+		x.Apparel, x.Age = r.budget.optional(m+personApparel), u32(m+personAge)
 		mask = personMask
 	case event.Face, event.FaceExt:
 		x.Kind = event.ExtFace
-		x.Gender, x.Hair, x.Cap = optional(m+faceGender), optional(m+faceHair), optional(m+faceCap)
-		x.Glasses, x.FacialHair = optional(m+faceGlasses), optional(m+faceFacialHair)
-		x.Name, x.EyeColor, x.Age = optional(m+faceName), optional(m+faceEyeColor), u32(m+faceAge)
+		x.Gender, x.Hair, x.Cap = r.budget.optional(m+faceGender), r.budget.optional(m+faceHair), r.budget.optional(m+faceCap)
+		x.Glasses, x.FacialHair = r.budget.optional(m+faceGlasses), r.budget.optional(m+faceFacialHair)
+		x.Name, x.EyeColor, x.Age = r.budget.optional(m+faceName), r.budget.optional(m+faceEyeColor), u32(m+faceAge)
 		mask = faceMask
 	case event.Product, event.ProductExt:
 		x.Kind = event.ExtProduct
-		x.Brand, x.ProductType, x.Shape = optional(m+productBrand), optional(m+productKind), optional(m+productShape)
+		x.Brand, x.ProductType, x.Shape = r.budget.optional(m+productBrand), r.budget.optional(m+productKind), r.budget.optional(m+productShape)
 		mask = productMask
 	default:
 		x.Kind = event.ExtOther
@@ -285,9 +281,12 @@ func (r *Reader) mask(head uintptr, x *event.Ext) {
 			return
 		}
 		p := x.AddPolygon()
-		*p = append(*p, numbers[float64](word(array), u32(array+arrayLen))...)
+		*p = append(*p, numbers[float64](&r.budget, word(array), u32(array+arrayLen))...)
 	}
 }
+
+// maxPayloads is what the payloads of a batch may be together, in bytes.
+const maxPayloads = 256 << 20
 
 // Sealed is a payload that hangs on a frame or on the batch.
 type Sealed struct {
@@ -299,9 +298,11 @@ type Sealed struct {
 
 // Payloads calls f with every NvDsPayload of a batch: those of its frames, and
 // then its own, until f answers false. It needs no Layout, because all that it
-// reads is the same in every release.
+// reads is the same in every release. A payload of more than 16 MiB is none: no broker takes it, and half of it would be a
+// wrong message. It is left out, as is what goes beyond maxPayloads; Refused counts them.
 func (r *Reader) Payloads(batch uintptr, f func(Sealed) bool) {
-	r.budget = budget{left: maxMetas}
+	r.budget = budget{left: maxMetas, bytes: maxPayloads}
+	r.refused = 0
 	for l := newList(word(batch+batchFrames), &r.budget); ; {
 		addr, ok := l.next()
 		if !ok {
@@ -339,6 +340,10 @@ func (r *Reader) payloads(head uintptr, f func(Sealed) bool) bool {
 		}
 		data, size := word(p+payloadData), u32(p+payloadSize)
 		if data == 0 || size == 0 {
+			continue
+		}
+		if size > maxMessage || !r.budget.take(int(size)) {
+			r.refused++
 			continue
 		}
 		if !f(Sealed{User: addr, Release: word(addr + baseRelease), Data: unsafe.Slice((*byte)(at(data)), int(size)), Comp: u32(p + payloadComponent)}) {

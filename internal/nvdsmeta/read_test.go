@@ -249,7 +249,8 @@ func TestNothingIsReadBehindATextsPage(t *testing.T) {
 		}
 		a.bytes[len(a.bytes)-1] = 0
 		if err := Guard(func() {
-			if got := text(addr); got != strings.Repeat("x", n) {
+			b := newBudget()
+			if got := b.text(addr); got != strings.Repeat("x", n) {
 				t.Errorf("%d: %q", n, got)
 			}
 		}); err != nil {
@@ -257,7 +258,7 @@ func TestNothingIsReadBehindATextsPage(t *testing.T) {
 		}
 	}
 	a.bytes[len(a.bytes)-1] = 'x' // no end
-	if err := Guard(func() { text(a.base + uintptr(len(a.bytes)) - 5) }); err == nil {
+	if err := Guard(func() { b := newBudget(); b.text(a.base + uintptr(len(a.bytes)) - 5) }); err == nil {
 		t.Error("a text without an end was read")
 	}
 	for i := range a.bytes {
@@ -317,4 +318,131 @@ func FuzzRead(f *testing.F) {
 		Guard(func() { l.Fits(batch) })
 		Guard(func() { r.Payloads(batch, func(p Sealed) bool { _ = len(p.Data); return true }) })
 	})
+}
+
+// custom puts n custom messages of a size on a frame, all the same one.
+func (a *arena) custom(l *Layout, frame, data uintptr, size uint32, n int) {
+	info := a.alloc(16)
+	a.word(info+messageData, data)
+	a.u32(info+messageSize, size)
+	user := a.meta(userSize, uint32(l.customBlobType))
+	a.word(user+userData, info)
+	users := make([]uintptr, n)
+	for i := range users {
+		users[i] = user
+	}
+	a.word(frame+frameUserMetas, a.list(users...))
+}
+
+func TestMessagesAreThereToTheLast(t *testing.T) {
+	for _, l := range layouts {
+		for _, c := range []struct {
+			size uint32
+			ok   bool
+		}{{0, true}, {1, true}, {100, true}, {101, false}, {1 << 20, false}, {1<<32 - 1, false}} {
+			a := newArena(t, 1<<17)
+			batch, frame, _, _, _ := a.batch(l)
+			a.custom(l, frame, a.base+uintptr(len(a.bytes))-100, c.size, 1)
+			var out event.Frame
+			r := Reader{Layout: l}
+			if err := readAll(&r, batch, &out); (err == nil) != c.ok || c.ok && (len(out.Custom) != 1 || len(out.Custom[0]) != int(c.size)) {
+				t.Error(c.size, err, len(out.Custom))
+			}
+		}
+	}
+}
+
+func TestMessagesTogetherHaveALimit(t *testing.T) {
+	l := layouts[len(layouts)-1]
+	a := newArena(t, 18<<20)
+	batch, frame, _, _, _ := a.batch(l)
+	a.custom(l, frame, a.alloc(17<<20), maxMessage, 100)
+	var out event.Frame
+	r := Reader{Layout: l}
+	if err := readAll(&r, batch, &out); err != nil || !r.Broken() || len(out.Custom) != maxContent/maxMessage {
+		t.Error(err, r.Broken(), len(out.Custom))
+	}
+	a.used = 17 << 20
+	a.custom(l, frame, a.base, maxMessage+1, 1)
+	if err := readAll(&r, batch, &out); err != nil || !r.Broken() || len(out.Custom[0]) != maxMessage {
+		t.Error("a message that was cut is not told", err)
+	}
+}
+
+func TestTextsTogetherHaveALimit(t *testing.T) {
+	l := layouts[len(layouts)-1]
+	a := newArena(t, 1<<20)
+	batch, frame, _, user, meta := a.batch(l)
+	long := a.text(strings.Repeat("x", maxText))
+	for _, at := range []uintptr{eventTime, eventObjectID, eventSensorStr, l.otherAttrs, l.videoPath} {
+		a.word(meta+at, long)
+	}
+	vector := a.alloc(1 << 19)
+	a.word(meta+eventSignature, vector)
+	a.u32(meta+eventSignature+signatureSize, 1<<16)
+	users := make([]uintptr, 1000)
+	for i := range users {
+		users[i] = user
+	}
+	a.word(frame+frameUserMetas, a.list(users...))
+	var out event.Frame
+	r := Reader{Layout: l}
+	err := readAll(&r, batch, &out)
+	size := 0
+	for i := range out.Events {
+		e := &out.Events[i]
+		size += len(e.Timestamp.Value) + len(e.VideoPath.Value) + 8*len(e.Signature)
+	}
+	if err != nil || !r.Broken() || size > maxContent || len(out.Events) != 1000 {
+		t.Error(err, r.Broken(), size, len(out.Events))
+	}
+}
+
+func TestPayloadsHaveALimit(t *testing.T) {
+	l := layouts[len(layouts)-1]
+	a := newArena(t, 18<<20)
+	batch, frame, _, _, _ := a.batch(l)
+	data := a.alloc(17 << 20)
+	payload := func(size uint32) uintptr {
+		p := a.alloc(16)
+		a.word(p+payloadData, data)
+		a.u32(p+payloadSize, size)
+		user := a.meta(userSize, typePayload)
+		a.word(user+userData, p)
+		return user
+	}
+	read := func(users ...uintptr) (n int, r Reader) {
+		a.word(frame+frameUserMetas, a.list(users...))
+		if err := Guard(func() { r.Payloads(batch, func(s Sealed) bool { n++; return s.Data[len(s.Data)-1] == 0 }) }); err != nil {
+			t.Error(err)
+		}
+		return n, r
+	}
+	if n, r := read(payload(3), payload(maxMessage+1), payload(1<<32-1), payload(maxMessage)); n != 2 || r.Refused() != 2 {
+		t.Error(n, r.Refused())
+	}
+	users, largest := make([]uintptr, 20), payload(maxMessage)
+	for i := range users {
+		users[i] = largest
+	}
+	if n, r := read(users...); n != maxPayloads/maxMessage || r.Refused() != 20-n {
+		t.Error(n, r.Refused())
+	}
+	if n, r := read(payload(1)); n != 1 || r.Refused() != 0 {
+		t.Error(n, r.Refused())
+	}
+}
+
+func TestObjectTypes(t *testing.T) {
+	for _, l := range layouts {
+		want := map[int32]event.ObjectType{0: event.Vehicle, 8: event.FaceExt, 10: event.Dummy, 11: event.Product, 12: event.ProductExt, 257: event.Custom, -1: -1}
+		if l.Releases[0].Less(Release{8, 0}) {
+			want[9], want[10], want[11], want[12] = event.Product, event.ProductExt, event.Unknown, event.Unknown
+		}
+		for number, typ := range want {
+			if got := l.objectType(number); got != typ {
+				t.Errorf("%v: object type %d is %d instead of %d", l.Releases, number, got, typ)
+			}
+		}
+	}
 }

@@ -32,7 +32,7 @@ func (r *Reader) Scenes(batch uintptr, f *event.Frame, s *event.Scene, each func
 }
 
 func (r *Reader) scenes(batch uintptr, each func(list uintptr) bool) {
-	r.budget = budget{left: maxMetas}
+	r.budget = newBudget()
 	if r.Layout.sparse4DType == 0 {
 		return
 	}
@@ -60,7 +60,7 @@ func (r *Reader) scene(list uintptr, f *event.Frame, s *event.Scene) {
 	if ns := u64(tail + sceneTime); ns > 0 && ns <= math.MaxInt64 {
 		f.Time = time.Unix(0, int64(ns))
 	}
-	s.SensorStr = optional(tail + sceneSensorStr)
+	s.SensorStr = r.budget.optional(tail + sceneSensorStr)
 	n := uintptr(u32(tail))
 	if most := l.sceneCount / l.solidSize; n > most { // what follows is no object
 		n, r.budget.broken = most, true
@@ -70,11 +70,11 @@ func (r *Reader) scene(list uintptr, f *event.Frame, s *event.Scene) {
 		o := s.AddObject()
 		o.Box = *(*[12]float32)(at(addr))
 		o.Score, o.ClassScore = f32(addr+solidScore), f32(addr+solidClassScore)
-		o.Label, o.ID = text(word(addr+solidLabel)), u32(addr+solidID)
+		o.Label, o.ID = r.budget.text(word(addr+solidLabel)), u32(addr+solidID)
 		if e := word(addr + solidEmbedding); e != 0 {
 			if vector := word(e); vector != 0 {
 				o.HasEmbedding = true
-				o.Embedding = numbers[float32](vector, u32(e+embeddingLength))
+				o.Embedding = numbers[float32](&r.budget, vector, u32(e+embeddingLength))
 			}
 		}
 	}

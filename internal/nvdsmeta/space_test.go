@@ -202,3 +202,38 @@ func TestVirtual(t *testing.T) {
 		}
 	}
 }
+
+func TestEmbeddingsTogetherHaveALimit(t *testing.T) {
+	l := layouts[len(layouts)-1]
+	a := newArena(t, 1<<20)
+	batch, list := a.sceneBatch(l, 600)
+	vector := a.alloc(4 * 2 * maxNumbers)
+	embedding := a.alloc(16)
+	a.word(embedding, vector)
+	a.u32(embedding+embeddingLength, math.MaxInt32)
+	for i := range uintptr(600) {
+		a.word(list+i*l.solidSize+solidEmbedding, embedding)
+	}
+	r := Reader{Layout: l}
+	_, _, s, err := readScenes(&r, batch)
+	size := 0
+	for i := range s.Objects {
+		size += 4 * len(s.Objects[i].Embedding)
+	}
+	if err != nil || !r.Broken() || size > maxContent || size < maxContent/2 || len(s.Objects) != 600 {
+		t.Error(err, r.Broken(), size, len(s.Objects))
+	}
+}
+
+func TestFloatsAreThereToTheLast(t *testing.T) {
+	a := newArena(t, 1<<14)
+	end := a.base + uintptr(len(a.bytes))
+	if err := Guard(func() { Floats(end-8192, 2048) }); err != nil {
+		t.Error(err)
+	}
+	for _, n := range []int{2049, 1 << 20, 1 << 29} {
+		if err := Guard(func() { Floats(end-8192, n) }); err == nil {
+			t.Error(n, "numbers")
+		}
+	}
+}

@@ -2,8 +2,11 @@
 #define _GNU_SOURCE
 #include "ds3d.h"
 #include "sdk.h"
+#include <errno.h>
 #include <link.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 // The places of the functions in their tables, by the C++ ABI of all platforms
 // that DeepStream runs on (Itanium): in the order of their declaration, a
@@ -32,6 +35,18 @@ typedef struct {
   gint32 d[8];
 } Shape;
 
+// Whether size bytes can be read, at most a page of them. The kernel looks at the
+// set of signals that it is handed before it refuses what to do with it: nothing
+// changes, and what is unmapped is an answer and no fault.
+static gboolean readable(gconstpointer at, gsize size) {
+  const gsize word = 8; // of the kernel's set of signals
+  guintptr first = (guintptr)at, last = first + (size > word ? size - word : 0);
+  if (at == NULL || last < first)
+    return FALSE;
+  return (syscall(SYS_rt_sigprocmask, ~0, first, NULL, word) == 0 || errno != EFAULT) &&
+         (syscall(SYS_rt_sigprocmask, ~0, last, NULL, word) == 0 || errno != EFAULT);
+}
+
 typedef struct {
   gpointer address;
   gboolean found;
@@ -51,13 +66,13 @@ static int search_code(struct dl_phdr_info *info, size_t size, void *data) {
 // An object's table, if what stands in its first n places is code of a loaded
 // library: another layout than the one known is told, and not called.
 static gpointer *table(EwDs3d *d, gpointer object, guint n) {
-  if (object == NULL)
+  if (!readable(object, sizeof(gpointer)))
     return NULL;
   gpointer *t = *(gpointer **)object;
   for (guint i = 0; i < d->n_known; i++)
-    if (d->known[i] == t)
+    if (d->known[i] == t && d->known_size[i] >= n)
       return t;
-  if (t == NULL)
+  if (!readable(t, n * sizeof *t))
     return NULL;
   for (guint i = 0; i < n; i++) {
     Code c = {t[i], FALSE};
@@ -65,8 +80,10 @@ static gpointer *table(EwDs3d *d, gpointer object, guint n) {
     if (!c.found)
       return NULL;
   }
-  if (d->n_known < G_N_ELEMENTS(d->known)) // more kinds of objects are looked at again each time
-    d->known[d->n_known++] = t;
+  if (d->n_known < G_N_ELEMENTS(d->known)) { // more kinds of objects are looked at again each time
+    d->known[d->n_known] = t;
+    d->known_size[d->n_known++] = n;
+  }
   return t;
 }
 
@@ -85,7 +102,8 @@ static gpointer get(EwDs3d *d, gpointer map, const char *key, guint64 type, gpoi
     *status = EW_DS3D_STRANGE;
     return NULL;
   }
-  // What the map gives is its own: others may put something else in its place at any time.
+  // What the map gives is its own reference. A copy keeps the entry when others put something else in its place; that
+  // they leave the reference itself for a moment longer is up to the map.
   gint code = ((gint(*)(gpointer, const char *, guint64, gpointer *))t[MAP_GET])(map, key, type, &ref);
   *status = code == ERROR_TYPE ? EW_DS3D_OTHER_TYPE : EW_DS3D_ABSENT;
   if (code != 0 || ref == NULL)
@@ -116,7 +134,7 @@ static void read_array(EwDs3d *d, gpointer map, guint i) {
   a->ref = (guint64)(guintptr)ref;
   gpointer *t = table(d, frame, FRAME_BASE + 1);
   const Shape *shape = t != NULL ? ((const Shape *(*)(gpointer))t[FRAME_SHAPE])(frame) : NULL;
-  if (shape == NULL || shape->n_dims > G_N_ELEMENTS(a->dims)) {
+  if (!readable(shape, sizeof *shape) || shape->n_dims > G_N_ELEMENTS(a->dims)) {
     a->status = EW_DS3D_STRANGE;
     return;
   }
@@ -156,16 +174,14 @@ guint64 ew_ds3d_find(EwDs3d *d, gpointer buffer) {
 // no object as is known.
 gboolean ew_ds3d_read(EwDs3d *d, guint64 address) {
   gpointer map = ref_data(d, (gpointer)(guintptr)address), stamp;
-  if (map == NULL)
+  if (map == NULL || table(d, map, MAP_GET + 3) == NULL)
     return FALSE;
-  gint status;
+  gint status; // a stamp that is none is no reason to give the rest up
   gpointer ref = get(d, map, KEY_TIME_STAMP, TYPE_TIME_STAMP, &stamp, &status);
-  d->has_stamp = ref != NULL;
-  d->stamp = ref != NULL ? *(guint64 *)stamp : 0;
+  d->has_stamp = ref != NULL && readable(stamp, sizeof d->stamp);
+  d->stamp = d->has_stamp ? *(guint64 *)stamp : 0;
   if (ref != NULL)
     ref_destroy(ref);
-  if (status == EW_DS3D_STRANGE)
-    return FALSE;
   for (guint i = 0; i < EW_DS3D_N; i++)
     read_array(d, map, i);
   return TRUE;
@@ -185,8 +201,10 @@ guint64 ew_ds3d_to_host(EwDs3d *d, guint i, guint64 size) {
     return 0;
   if (d->host_size[i] < size) {
     g_free(d->host[i]);
-    d->host[i] = g_malloc(size);
-    d->host_size[i] = size;
+    d->host[i] = g_try_malloc(size); // an array can be as large as a GPU's memory
+    d->host_size[i] = d->host[i] != NULL ? size : 0;
+    if (d->host[i] == NULL)
+      return 0;
   }
   gint code = d->cuda_copy(d->host[i], (gpointer)(guintptr)d->arrays[i].base, size, COPY_DEVICE_TO_HOST);
   return code == 0 ? (guint64)(guintptr)d->host[i] : 0;

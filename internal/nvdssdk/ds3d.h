@@ -29,7 +29,8 @@ typedef struct {
   EwDs3dArray arrays[EW_DS3D_N];
   gpointer host[EW_DS3D_N]; // copies of what is in the memory of a GPU
   gsize host_size[EW_DS3D_N];
-  gpointer known[16]; // tables whose entries are functions
+  gpointer known[16]; // tables whose first known_size entries are functions
+  guint known_size[16];
   guint n_known;
   guint64 stamp;
   gboolean has_stamp;

@@ -54,33 +54,34 @@ gpointer ew_nvds_find(gpointer buffer) {
 
 gboolean ew_nvds_has_batch(GstBuffer *buffer) { return ew_nvds_find(buffer) != NULL; }
 
-// The libraries of the SDK may have been loaded RTLD_LOCAL, as GStreamer loads
-// plugins: then RTLD_DEFAULT does not see them, their own handles do.
-typedef struct {
-  const char *name;
-  gpointer found;
-} Search;
-
-static int search_object(struct dl_phdr_info *info, size_t size, void *data) {
+static int collect_name(struct dl_phdr_info *info, size_t size, void *data) {
   (void)size;
-  Search *s = data;
   const char *base = strrchr(info->dlpi_name, '/');
   base = base != NULL ? base + 1 : info->dlpi_name;
-  if (strstr(base, "nvds") == NULL && strstr(base, "cudart") == NULL)
-    return 0;
-  void *lib = dlopen(info->dlpi_name, RTLD_LAZY | RTLD_NOLOAD);
-  if (lib == NULL)
-    return 0;
-  s->found = dlsym(lib, s->name);
-  dlclose(lib);
-  return s->found != NULL;
+  if (strstr(base, "nvds") != NULL || strstr(base, "cudart") != NULL)
+    g_ptr_array_add(data, g_strdup(info->dlpi_name));
+  return 0;
 }
 
+// The libraries of the SDK may have been loaded RTLD_LOCAL, as GStreamer loads
+// plugins: then RTLD_DEFAULT does not see them, their own handles do. They are
+// asked after dl_iterate_phdr: within it dlopen would wait for the lock of
+// whoever loads a library, who waits for the one that dl_iterate_phdr holds.
 gpointer ew_nvds_look_up(const char *name) {
-  Search s = {name, dlsym(RTLD_DEFAULT, name)};
-  if (s.found == NULL)
-    dl_iterate_phdr(search_object, &s);
-  return s.found;
+  gpointer found = dlsym(RTLD_DEFAULT, name);
+  if (found != NULL)
+    return found;
+  GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+  dl_iterate_phdr(collect_name, names);
+  for (guint i = 0; i < names->len && found == NULL; i++) {
+    void *lib = dlopen(names->pdata[i], RTLD_LAZY | RTLD_NOLOAD);
+    if (lib == NULL)
+      continue;
+    found = dlsym(lib, name);
+    dlclose(lib);
+  }
+  g_ptr_array_unref(names);
+  return found;
 }
 
 void ew_nvds_resolve(EwNvdsSdk *sdk) {
@@ -137,8 +138,8 @@ static gpointer version_function(gpointer buffer) {
     gchar *folder = g_path_get_dirname(info.dli_fname);
     gchar *file = g_build_filename(folder, "libnvds_utils.so", NULL);
     void *lib = dlopen(file, RTLD_LAZY | RTLD_LOCAL);
-    if (lib != NULL)
-      f = dlsym(lib, "nvds_version"); // stays open: the function is in it
+    if (lib != NULL && (f = dlsym(lib, "nvds_version")) == NULL) // else it stays open: the function is in it
+      dlclose(lib);
     g_free(file);
     g_free(folder);
   }
@@ -211,9 +212,12 @@ static gpointer copy_payload(gpointer data, gpointer user_data) {
   const Sealed *s = ((UserMeta *)data)->data;
   if (s == NULL)
     return NULL;
-  gsize size = sizeof *s + s->key_len + s->content_type_len;
-  Sealed *copy = g_malloc(size);
-  memcpy(copy, s, size);
+  gboolean ours = s->magic == MAGIC; // an application may have put a payload of its own in its place
+  gsize texts = ours ? (gsize)s->key_len + s->content_type_len : 0;
+  Sealed *copy = g_malloc0(sizeof *s + texts);
+  if (ours)
+    memcpy(copy, s, sizeof *s + texts);
+  copy->pub = s->pub;
   copy->pub.payload = s->pub.payload != NULL ? copy_bytes(s->pub.payload, s->pub.size) : NULL;
   return copy;
 }

@@ -178,6 +178,15 @@ type Writer struct {
 // Reset forgets what was added.
 func (w *Writer) Reset() { w.data, w.text, w.records = w.data[:0], w.text[:0], w.records[:0] }
 
+// Trim empties b, and gives its memory back if that is much, and most of it was not needed this time: a single large
+// batch is not kept for ever.
+func Trim(b []byte) []byte {
+	if cap(b) > 16<<20 && len(b) < cap(b)/4 {
+		return nil
+	}
+	return b[:0]
+}
+
 // Add copies a payload for a frame.
 func (w *Writer) Add(p *Payload, f nvdsmeta.Frame) {
 	if f.Audio {
@@ -213,6 +222,7 @@ func (w *Writer) Attach(s *SDK, batch uintptr) bool {
 	ok := len(w.records) == 0 || C.ew_nvds_attach(&s.c, C.guint64(batch),
 		(*C.guint8)(unsafe.Pointer(unsafe.SliceData(w.data))), (*C.char)(unsafe.Pointer(unsafe.SliceData(w.text))),
 		unsafe.SliceData(w.records), C.guint(len(w.records))) != 0
+	w.data = Trim(w.data)
 	w.Reset()
 	return ok
 }

@@ -20,7 +20,8 @@ type View struct {
 // Solid is an object with a body. It mirrors NvDsBbox3dObject.
 type Solid struct {
 	ID    uint32 // tracking id
-	Label string // name of the class
+	Label string // name of the class, as the detector has it
+	Name  string // what messages call the class, if that is something else
 	// Box is x, y, z of the centre, width, length, height, pitch, roll, yaw and the velocity's x, y, z, in the
 	// units of the detector's world (metres, radians, metres per second).
 	Box        [12]float32
@@ -30,6 +31,14 @@ type Solid struct {
 	// no length.
 	Embedding    []float32
 	HasEmbedding bool
+}
+
+// Class is what messages call the object's class.
+func (o *Solid) Class() string {
+	if o.Name != "" {
+		return o.Name
+	}
+	return o.Label
 }
 
 // AddObject appends an empty object and returns it. The pointer is valid until the next AddObject.

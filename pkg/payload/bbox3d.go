@@ -61,7 +61,7 @@ func (e *Encoder) EncodeScene(f *event.Frame, s *event.Scene, emit func(Payload)
 	if len(e.want) > 0 {
 		var first *event.Object
 		if len(s.Objects) > 0 {
-			first = &event.Object{ID: uint64(s.Objects[0].ID), Label: s.Objects[0].Label}
+			first = &event.Object{ID: uint64(s.Objects[0].ID), Label: s.Objects[0].Class()}
 		}
 		p.Fields = e.fields(f, nil, first, sensor)
 	}
@@ -87,8 +87,10 @@ func (e *Encoder) sceneSensor(f *event.Frame, s *event.Scene) string {
 	return "0"
 }
 
-// embeds reports whether the embeddings of a class are written.
-func (e *Encoder) embeds(label string) bool { return slices.Contains(e.opts.Embeddings, label) }
+// embeds reports whether the embedding of an object is written: by the detector's name of its class, or that of messages.
+func (e *Encoder) embeds(o *event.Solid) bool {
+	return slices.Contains(e.opts.Embeddings, o.Label) || o.Name != "" && slices.Contains(e.opts.Embeddings, o.Name)
+}
 
 func (e *Encoder) sceneJSON(f *event.Frame, s *event.Scene, sensor string) {
 	w := &e.w
@@ -110,7 +112,7 @@ func (e *Encoder) sceneJSON(f *event.Frame, s *event.Scene, sensor string) {
 	w.openArray()
 	for i := range s.Objects {
 		w.element()
-		w.solid(&s.Objects[i], e.embeds(s.Objects[i].Label))
+		w.solid(&s.Objects[i], e.embeds(&s.Objects[i]))
 	}
 	w.closeArray()
 	if e.opts.Views {
@@ -151,7 +153,7 @@ func (w *writer) solid(o *event.Solid, embedding bool) {
 	w.raw("0.0")
 	w.empty("info", '{')
 	w.key("type")
-	w.text(o.Label)
+	w.text(o.Class())
 	w.closeObject()
 	w.key("embedding")
 	w.openObject()
@@ -221,7 +223,7 @@ func (e *Encoder) sceneProto(f *event.Frame, s *event.Scene, sensor string) {
 	b = appendText(b, frameSensorID, sensor)
 	for i := range s.Objects {
 		b, start = begin(b, frameObjects)
-		b = end(appendSolid(b, &s.Objects[i], e.embeds(s.Objects[i].Label)), start)
+		b = end(appendSolid(b, &s.Objects[i], e.embeds(&s.Objects[i])), start)
 	}
 	if e.opts.Views {
 		b = e.appendViews(b, s.Views)
@@ -246,7 +248,7 @@ func appendSolid(b []byte, o *event.Solid, embedding bool) []byte {
 	b, start := begin(b, objectID)
 	b = end(strconv.AppendUint(b, uint64(o.ID), 10), start)
 	b = append(b, tag(objectBbox, protowire.BytesType), 0) // there, and all zero
-	b = appendText(b, objectType, o.Label)
+	b = appendText(b, objectType, o.Class())
 	b = appendNumber(b, objectConfidence, o.Score)
 
 	b, start = begin(b, objectInfo)

@@ -3,6 +3,9 @@
 package msgbroker
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
 	"github.com/gst-edgewire/gst-edgewire/internal/nvdsmeta"
 	"github.com/gst-edgewire/gst-edgewire/internal/nvdssdk"
@@ -59,7 +62,7 @@ func (s *sink) renderBatch(conn *broker.Connection, b gst.Buffer) gst.FlowReturn
 // collect copies what there is while it holds the batch's lock: queueing may
 // wait, and others want their metadata.
 func (n *batchReader) collect(batch uintptr, compID uint32) (err error) {
-	n.compID, n.data, n.messages = compID, n.data[:0], n.messages[:0]
+	n.compID, n.data, n.messages = compID, nvdssdk.Trim(n.data), n.messages[:0]
 	if n.take == nil {
 		n.take = n.add
 	}
@@ -68,7 +71,16 @@ func (n *batchReader) collect(batch uintptr, compID uint32) (err error) {
 	}
 	nvdssdk.Lock(batch)
 	defer nvdssdk.Unlock(batch)
-	return nvdsmeta.Guard(func() { n.reader.Payloads(batch, n.take) })
+	err = nvdsmeta.Guard(func() { n.reader.Payloads(batch, n.take) })
+	switch refused := n.reader.Refused(); {
+	case err != nil:
+		return err
+	case refused > 0:
+		return fmt.Errorf("%d of them are larger than 16 MiB each, or than 256 MiB together", refused)
+	case n.reader.Broken():
+		return errors.New("a list runs in a circle, or is beyond all measure, and was cut")
+	}
+	return nil
 }
 
 func first(a, b error) error {

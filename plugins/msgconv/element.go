@@ -273,6 +273,9 @@ func (c *converter) SubmitInput(b gst.Buffer) gst.FlowReturn {
 
 // take puts one message of the frame where it belongs.
 func (c *converter) take(p payload.Payload) {
+	if c.nvds.locked && !c.nvds.room(len(p.Data)+len(p.SensorID)) {
+		return
+	}
 	if c.debug != nil {
 		c.debug.add(p.Data)
 	}
@@ -367,18 +370,37 @@ func (c *converter) convert(b gst.Buffer) bool {
 func (c *converter) encode(b gst.Buffer) {
 	c.buffer = b
 	err := c.encoder.Encode(&c.frame, c.emit)
-	c.flushDebug()
+	c.encoded()
 	if err != nil {
-		c.Warning(gst.StreamEncode, "msgconv: frame "+itoa(c.frame.Num)+" gives no message: "+err.Error(), "")
+		c.tell(gst.StreamEncode, "msgconv: frame "+itoa(c.frame.Num)+" gives no message: "+err.Error())
 	}
 }
 
-// flushDebug writes the frame's messages to a file of their own, if that is asked for.
+// tell posts a warning, at once or when the batch's lock is given back.
+func (c *converter) tell(code gst.ErrorCode, text string) {
+	if c.nvds.locked {
+		c.nvds.later(code, text)
+		return
+	}
+	c.Warning(code, text, "")
+}
+
+// encoded ends what c.frame gives: its messages become a file of their own, if that is asked for.
+func (c *converter) encoded() {
+	if c.debug != nil {
+		c.debug.done(c.frame.Time)
+	}
+	if !c.nvds.locked { // nobody waits for a disk with the batch's lock
+		c.flushDebug()
+	}
+}
+
+// flushDebug writes the files of what was encoded.
 func (c *converter) flushDebug() {
 	if c.debug == nil {
 		return
 	}
-	if err := c.debug.flush(c.frame.Time); err != nil {
+	if err := c.debug.flush(); err != nil {
 		c.Warning(gst.ResourceWrite, "msgconv: "+err.Error()+". debug-payload-dir is switched off until the next start.", "")
 		c.debug = nil
 	}

@@ -3,6 +3,7 @@
 package msgconv
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
@@ -26,6 +27,39 @@ type batchReader struct {
 	ofScene   bool        // the payloads are of scene
 	eachScene func() bool // convertScene as a value, made once
 	told      bool        // that the schema has no place for scenes
+
+	locked   bool           // by us
+	warnings []batchWarning // for when it is not
+	done     int            // frames or scenes that were gone through
+	out      int            // bytes of their messages
+	full     bool           // there were more
+}
+
+type batchWarning struct {
+	code gst.ErrorCode
+	text string
+}
+
+// maxLater is how many warnings of a batch are kept: the others say the same.
+const maxLater = 16
+
+// later keeps a warning until the batch's lock is given back: whoever hears of it may wait for another thread that wants
+// the same batch.
+func (n *batchReader) later(code gst.ErrorCode, text string) {
+	if len(n.warnings) < maxLater {
+		n.warnings = append(n.warnings, batchWarning{code, text})
+	}
+}
+
+// maxOut is what the messages of a batch may be together, in bytes: broken metadata can ask for more than there is memory.
+const maxOut = 1 << 30
+
+// room reports whether another message may be made of the batch.
+func (n *batchReader) room(size int) bool {
+	if n.full = n.full || n.out+size > maxOut; !n.full {
+		n.out += size
+	}
+	return !n.full
 }
 
 // take keeps a payload for the frame or the batch that is being converted.
@@ -58,17 +92,29 @@ func (c *converter) convertBatch(b gst.Buffer, batch uintptr) gst.FlowReturn {
 		return gst.FlowError
 	}
 	attached, err := c.convertLocked(b, batch)
+	c.flushDebug()
+	for _, w := range n.warnings {
+		c.Warning(w.code, w.text, "")
+	}
+	n.warnings = n.warnings[:0]
 	if !attached {
-		c.Error(gst.ResourceFailed, "msgconv: DeepStream gives no user meta for a message: no memory.", "")
+		c.noUserMeta()
 		return gst.FlowError
 	}
 	switch {
 	case err != nil:
-		c.warnBatch("a batch of frames is given up: its metadata is broken: " + err.Error())
+		c.warnBatch("a batch of frames is given up after " + strconv.Itoa(n.done) + " of them: its metadata is broken: " + err.Error())
+	case n.full:
+		c.warnBatch("the messages of a batch are more than 1 GiB together; those beyond are left out")
 	case n.reader.Broken():
 		c.warnBatch("the metadata of a batch has a list that runs in a circle, or is beyond all measure; it was cut")
 	}
 	return gst.FlowOK
+}
+
+func (c *converter) noUserMeta() {
+	c.Error(gst.ResourceFailed, "msgconv: DeepStream gives no user meta for a message: its pool of them is used up, or there is no memory. "+
+		"Look for an element or a probe that takes user metas from the batch and never adds them, or for batches that nobody frees.", "")
 }
 
 func (n *batchReader) fits(batch uintptr) (err error) {
@@ -84,6 +130,8 @@ func (c *converter) convertLocked(b gst.Buffer, batch uintptr) (attached bool, e
 	n := &c.nvds
 	nvdssdk.Lock(batch)
 	defer nvdssdk.Unlock(batch)
+	n.locked, n.done, n.out, n.full = true, 0, 0, false
+	defer func() { n.locked = false }()
 	n.writer.Reset()
 	c.buffer = b
 	err = nvdsmeta.Guard(func() {
@@ -110,6 +158,9 @@ func (c *converter) convertFrame(frame nvdsmeta.Frame) bool {
 	n, f := &c.nvds, &c.frame
 	f.Reset()
 	n.reader.Head(frame, f)
+	if f.Time.IsZero() { // the clock gave none
+		f.Time = time.Now()
+	}
 	if c.cur.sensorID != "" {
 		f.SensorID = c.cur.sensorID
 	}
@@ -129,6 +180,7 @@ func (c *converter) convertFrame(frame nvdsmeta.Frame) bool {
 		n.frame = frame
 		c.encode(c.buffer)
 	}
+	n.done++
 	return true
 }
 

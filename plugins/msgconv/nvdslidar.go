@@ -88,6 +88,7 @@ func (c *converter) convertLidar(b gst.Buffer) gst.FlowReturn {
 			err = l.problem
 		}
 		c.buffer, c.nvds.batch = gst.Buffer{}, 0
+		c.flushDebug() // what a fault has left there
 	}
 	if now := time.Now(); err != nil && now.Sub(l.warned) >= time.Second {
 		l.warned = now
@@ -109,7 +110,7 @@ func (c *converter) convertReading(b gst.Buffer) gst.FlowReturn {
 	c.buffer = b
 	if c.jsonMode {
 		c.space().EncodeLidar(f, r, c.emit)
-		c.flushDebug()
+		c.encoded()
 		return gst.FlowOK
 	}
 	batch, sdk, err := l.maps.Batch(b)
@@ -120,12 +121,12 @@ func (c *converter) convertReading(b gst.Buffer) gst.FlowReturn {
 	c.nvds.writer.Reset()
 	c.nvds.batch = batch
 	c.space().EncodeLidar(f, r, c.emit)
-	c.flushDebug()
+	c.encoded()
 	nvdssdk.Lock(batch)
 	attached := c.nvds.writer.Attach(sdk, batch)
 	nvdssdk.Unlock(batch)
 	if !attached {
-		c.Error(gst.ResourceFailed, "msgconv: DeepStream gives no user meta for a message: no memory.", "")
+		c.noUserMeta()
 		return gst.FlowError
 	}
 	return gst.FlowOK

@@ -34,8 +34,8 @@ func (c *converter) convertScenes(batch uintptr) {
 	if c.space() == nil {
 		if !n.told {
 			n.told = true
-			c.Warning(gst.StreamFormat, "msgconv: the stream has lists of 3D boxes (Sparse4D), for which this payload-type or library has no schema. They pass without "+
-				"messages, and the frames beside them too. Use PAYLOAD_DEEPSTREAM_MINIMAL or PAYLOAD_DEEPSTREAM_PROTOBUF.", "")
+			c.tell(gst.StreamFormat, "msgconv: the stream has lists of 3D boxes (Sparse4D), for which this payload-type or library has no schema. They pass without "+
+				"messages, and the frames beside them too. Use PAYLOAD_DEEPSTREAM_MINIMAL or PAYLOAD_DEEPSTREAM_PROTOBUF.")
 		}
 		return
 	}
@@ -52,10 +52,13 @@ func (c *converter) convertScene() bool {
 	}
 	for i := range s.Objects {
 		o := &s.Objects[i]
-		o.Label = c.labels.name(o.Label, 0, false)
+		if name := c.labels.name(o.Label, 0, false); name != o.Label {
+			o.Name = name
+		}
 	}
 	c.space().EncodeScene(f, s, c.emit)
-	c.flushDebug()
+	c.encoded()
+	c.nvds.done++
 	return true
 }
 

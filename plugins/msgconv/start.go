@@ -126,8 +126,14 @@ func itoa(n uint64) string { return strconv.FormatUint(n, 10) }
 // a blank and a newline, as the reference does. Unlike there, frames of the
 // same millisecond get files of their own.
 type debugWriter struct {
-	dir string
-	buf []byte
+	dir   string
+	buf   []byte
+	files []debugFile // that are to be written from buf
+}
+
+type debugFile struct {
+	t   time.Time
+	end int
 }
 
 func newDebugWriter(dir string) (*debugWriter, error) {
@@ -153,11 +159,35 @@ func (d *debugWriter) add(data []byte) {
 	d.buf = append(append(d.buf, data...), " \n"...)
 }
 
-func (d *debugWriter) flush(t time.Time) error {
-	if len(d.buf) == 0 {
-		return nil
+// done ends a frame's file.
+func (d *debugWriter) done(t time.Time) {
+	if end := len(d.buf); end > d.whole() {
+		d.files = append(d.files, debugFile{t, end})
 	}
-	defer func() { d.buf = d.buf[:0] }()
+}
+
+// whole is how much of buf is of files that have ended.
+func (d *debugWriter) whole() int {
+	if len(d.files) == 0 {
+		return 0
+	}
+	return d.files[len(d.files)-1].end
+}
+
+// flush writes the files that have ended. What is left over is of a frame that was given up.
+func (d *debugWriter) flush() (err error) {
+	start := 0
+	for _, f := range d.files {
+		if err = d.write(f.t, d.buf[start:f.end]); err != nil {
+			break
+		}
+		start = f.end
+	}
+	d.buf, d.files = d.buf[:0], d.files[:0]
+	return err
+}
+
+func (d *debugWriter) write(t time.Time, data []byte) error {
 	base := filepath.Join(d.dir, t.UTC().Format("2006-01-02T15:04:05.000Z"))
 	for n := 0; ; n++ {
 		name := base + ".txt"
@@ -171,7 +201,7 @@ func (d *debugWriter) flush(t time.Time) error {
 		if err != nil {
 			return err
 		}
-		if _, err = f.Write(d.buf); err != nil {
+		if _, err = f.Write(data); err != nil {
 			f.Close()
 			return err
 		}

@@ -54,6 +54,20 @@ class Behaviour(unittest.TestCase):
         self.with_releases("space.py")
 
 
+class LookUp(unittest.TestCase):
+    def test_beside_threads_that_load_libraries(self):
+        """The first batch comes while codecs and models are still being loaded."""
+        with tempfile.TemporaryDirectory() as d:
+            program = os.path.join(d, "lookup")
+            flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", "gstreamer-1.0"], text=True).split()
+            root = HERE.parents[1]
+            subprocess.check_call(["gcc", "-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-o", program, str(root / "tests" / "nvds" / "lookup.c"),
+                                   str(root / "internal" / "nvdssdk" / "sdk.c"), *flags, "-ldl", "-pthread"])
+            out = subprocess.run([program, str(nvds.compile_library("9.1")), "libgstbase-1.0.so.0", "libcrypto.so.3"], stderr=subprocess.PIPE,
+                                 text=True, timeout=120)
+        self.assertEqual(out.returncode, 0, out.stderr)
+
+
 @unittest.skipUnless(shutil.which("g++"), "there is no C++ compiler, which the stand-in for ds3d needs")
 class Absent(unittest.TestCase):
     """A process that lacks a library of DeepStream's is told which."""

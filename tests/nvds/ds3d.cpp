@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -81,12 +82,17 @@ struct Map final : DataMap {
   };
   mutable std::mutex mutex;
   std::map<std::string, Entry> entries;
+  std::deque<RefAny *> replaced; /* getBuf_i gives the map's own reference: who has it may not have copied it yet */
   ~Map() override { clear_i(); }
   int setBuf_i(const char *key, uint64_t type, RefAny *data) override {
     std::lock_guard<std::mutex> lock(mutex);
     auto found = entries.find(key);
     if (found != entries.end())
-      found->second.data->destroy();
+      replaced.push_back(found->second.data);
+    if (replaced.size() > 1000) {
+      replaced.front()->destroy();
+      replaced.pop_front();
+    }
     entries[key] = {type, data};
     return good;
   }
@@ -106,6 +112,9 @@ struct Map final : DataMap {
     for (auto &e : entries)
       e.second.data->destroy();
     entries.clear();
+    for (RefAny *r : replaced)
+      r->destroy();
+    replaced.clear();
     return good;
   }
 };
@@ -223,6 +232,44 @@ void td_stamp(void *map, const char *key, uint64_t t0) {
 void td_array(void *map, const char *key, const void *data, size_t bytes, const int *dims, unsigned n, int data_type, int memory) {
   std::shared_ptr<Frame> frame = std::make_shared<Array>(data, bytes, dims, n, data_type, memory);
   put(static_cast<RefT<DataMap> *>(map), key, 0x20001, frame);
+}
+
+/* An array of single precision whose memory is elsewhere: what it says of itself need not be true. */
+struct Elsewhere final : Frame {
+  Shape form;
+  const Shape *shape_at = &form;
+  size_t size = 0;
+  void *memory = nullptr;
+  Elsewhere() { live++; }
+  ~Elsewhere() override { live--; }
+  int dataType() const override { return 0; }
+  int frameType() const override { return 255; }
+  int memType() const override { return 2; }
+  int64_t devId() const override { return 0; }
+  size_t bytes() const override { return size; }
+  const Shape &shape() const override { return *shape_at; }
+  void *base() const override { return memory; }
+};
+
+void td_array_at(void *map, const char *key, uint64_t address, size_t bytes, const int *dims, unsigned n) {
+  auto frame = std::make_shared<Elsewhere>();
+  frame->memory = reinterpret_cast<void *>(address);
+  frame->size = bytes;
+  frame->form.dims = n;
+  memcpy(frame->form.d, dims, n * sizeof *dims);
+  put(static_cast<RefT<DataMap> *>(map), key, 0x20001, std::shared_ptr<Frame>(frame));
+}
+
+/* An array whose shape is at an address. */
+void td_shape_at(void *map, const char *key, uint64_t address) {
+  auto frame = std::make_shared<Elsewhere>();
+  frame->shape_at = reinterpret_cast<const Shape *>(address);
+  put(static_cast<RefT<DataMap> *>(map), key, 0x20001, std::shared_ptr<Frame>(frame));
+}
+
+/* An entry of a type whose object is at an address. */
+void td_entry_at(void *map, const char *key, uint64_t type, uint64_t address) {
+  put(static_cast<RefT<DataMap> *>(map), key, type, std::shared_ptr<void>(reinterpret_cast<void *>(address), [](void *) {}));
 }
 
 /* A buffer that owns the map. */

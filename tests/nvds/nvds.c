@@ -3,6 +3,8 @@
 #include "nvds.h"
 #include <string.h>
 
+void tn_user_metas(gint left);
+
 void nvds_acquire_meta_lock(NvDsBatchMeta *b) { g_rec_mutex_lock(&b->meta_mutex); }
 void nvds_release_meta_lock(NvDsBatchMeta *b) { g_rec_mutex_unlock(&b->meta_mutex); }
 
@@ -97,7 +99,16 @@ NvDsAudioFrameMeta *nvds_acquire_audio_frame_meta_from_pool(NvDsBatchMeta *b) { 
 NvDsObjectMeta *nvds_acquire_obj_meta_from_pool(NvDsBatchMeta *b) { return acquire(b, b->obj_meta_pool); }
 NvDsClassifierMeta *nvds_acquire_classifier_meta_from_pool(NvDsBatchMeta *b) { return acquire(b, b->classifier_meta_pool); }
 NvDsLabelInfo *nvds_acquire_label_info_meta_from_pool(NvDsBatchMeta *b) { return acquire(b, b->label_info_meta_pool); }
-NvDsUserMeta *nvds_acquire_user_meta_from_pool(NvDsBatchMeta *b) { return acquire(b, b->user_meta_pool); }
+/* How many user metas there are to be had yet: -1 for as many as are asked for. */
+static gint user_metas = -1;
+void tn_user_metas(gint left) { user_metas = left; }
+
+NvDsUserMeta *nvds_acquire_user_meta_from_pool(NvDsBatchMeta *b) {
+  if (user_metas == 0)
+    return NULL;
+  user_metas -= user_metas > 0;
+  return acquire(b, b->user_meta_pool);
+}
 
 /* Frames and the metas of a batch go to the end of their list, all else to its head. */
 static void add(gpointer meta, GList **list, gboolean append) {

@@ -46,6 +46,22 @@ def compile_ds3d(*defines):
     return out
 
 
+class Hole:
+    """Memory of two pages, of which the second cannot be read."""
+    PAGE = 4096
+
+    def __init__(self, first=b""):
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.libc.mmap.restype, self.libc.mmap.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+        self.libc.mprotect.argtypes = self.libc.munmap.argtypes = None
+        self.address = self.libc.mmap(None, 2 * self.PAGE, 3, 0x22, -1, 0)  # PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS
+        assert self.libc.mprotect(ctypes.c_void_p(self.address + self.PAGE), ctypes.c_size_t(self.PAGE), 0) == 0
+        ctypes.memmove(self.address, first.ljust(self.PAGE, b"x"), self.PAGE)
+
+    def close(self):
+        self.libc.munmap(ctypes.c_void_p(self.address), ctypes.c_size_t(2 * self.PAGE))
+
+
 class Ds3d:
     """The functions of tests/nvds/ds3d.cpp."""
 
@@ -54,6 +70,7 @@ class Ds3d:
         p, u, q, s = ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint64, ctypes.c_char_p
         for name, result, *args in (
                 ("map", p), ("stamp", None, p, s, q), ("array", None, p, s, s, ctypes.c_size_t, ctypes.POINTER(ctypes.c_int), u, ctypes.c_int, ctypes.c_int),
+                ("array_at", None, p, s, q, ctypes.c_size_t, ctypes.POINTER(ctypes.c_int), u), ("entry_at", None, p, s, q, q), ("shape_at", None, p, s, q),
                 ("buffer", p, p), ("wild", p, q), ("strange", p), ("copy", p, p), ("destroy", None, p), ("live", ctypes.c_int)):
             function = getattr(lib, "td_" + name)
             function.restype, function.argtypes = result, args
@@ -76,7 +93,7 @@ class Library:
         p, i, u, q, d, s = (ctypes.c_void_p, ctypes.c_int, ctypes.c_uint, ctypes.c_uint64, ctypes.c_double, ctypes.c_char_p)
         numbers = ctypes.POINTER(d)
         for name, result, *args in (
-                ("batch", p, p, i), ("leak", None, p), ("buffer_batch", p, p), ("frame", p, p, u, i, q, q, u, u, i, i), ("sensor", None, p, s),
+                ("batch", p, p, i), ("user_metas", None, i), ("leak", None, p), ("buffer_batch", p, p), ("frame", p, p, u, i, q, q, u, u, i, i), ("sensor", None, p, s),
                 ("audio_frame", p, p, u, i, q, i, d, s), ("object", p, p, q, i, d, d, d, d, d, s), ("classifier", p, p, s),
                 ("label", p, p, s, d), ("event", p, p), ("set", i, p, s, d, q, s), ("attributes", i, p, s),
                 ("set_attribute", i, p, s, s, d, s), ("polygon", None, p, s, numbers, u), ("numbers", i, p, s, numbers, u),

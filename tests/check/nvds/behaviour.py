@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the elements do with DeepStream's metadata, whole, odd and broken: behaviour.py, with EDGEWIRE_NVDS naming the release."""
 import ctypes
+import datetime
 import json
 import os
 import pathlib
 import sys
 import tempfile
+import threading
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -20,7 +23,7 @@ NUMBER = nvds.RELEASES[RELEASE]
 CAPS = "video/x-raw,format=RGB,width=64,height=48,framerate=25/1"
 NTP = 1735689600123000000
 # What the C structures of 9.1 have where, for damage.
-BATCH_FRAMES, BATCH_USER_POOL, FRAME_OBJECTS, FRAME_USER_METAS, USER_DATA = 96, 80, 104, 120, 40
+BATCH_FRAMES, BATCH_USER_POOL, BATCH_MUTEX, FRAME_OBJECTS, FRAME_USER_METAS, USER_DATA = 96, 80, 112, 104, 120, 40
 
 
 def word(address, value=None):
@@ -163,7 +166,7 @@ class Whole(unittest.TestCase):
             s.push(car)
             buffer = s.pull()
             before = LIBRARY.payloads(buffer, 0)
-            copy = buffer.copy()
+            copy = buffer.copy_deep()
             del buffer
             self.assertEqual(LIBRARY.payloads(copy, 0), before)
 
@@ -173,7 +176,7 @@ class Whole(unittest.TestCase):
             buffer = s.pull()
         del s
         self.assertEqual(json.loads(LIBRARY.payloads(buffer, 0)[0][0])["objects"], ["7|1|2|4|6|car"])
-        copy = buffer.copy()
+        copy = buffer.copy_deep()
         del buffer, copy
 
     def test_payloads_end_with_a_zero_that_does_not_count(self):
@@ -217,6 +220,41 @@ class Whole(unittest.TestCase):
             with self.subTest(caps=caps), Stream(NEW + "payload-type=1", caps=caps.replace(" ", "")) as s:
                 s.push(car)
                 self.assertEqual(len(s.texts()[0]), 1)
+
+    def test_a_time_that_is_none(self):
+        """NTP times are GST_CLOCK_TIME_NONE where no source gives one: the message's time is that of its making."""
+        for properties, fill in ((NEW, car), ("", vehicle())):
+            with self.subTest(properties), tempfile.TemporaryDirectory() as d:
+                before = time.time()
+                with Stream(properties + f"payload-type=1 debug-payload-dir={d}",
+                            tail=f"tee name=t ! queue ! appsink name=out sync=false t. ! queue ! msgbroker proto-lib=file conn-str={d}/sent.ndjson") as s:
+                    buffer = LIBRARY.buffer()
+                    fill(LIBRARY.frame(LIBRARY.batch(buffer, 0), 0, 30, 40, 2**64 - 1, 0, 0, 0, 0))
+                    LIBRARY.push(s.p["src"], buffer)
+                    s.pull()
+                name, = (n for n in os.listdir(d) if n.endswith(".txt"))
+                written = datetime.datetime.strptime(name, "%Y-%m-%dT%H:%M:%S.%fZ.txt").replace(tzinfo=datetime.timezone.utc).timestamp()
+                self.assertTrue(before - 1 <= written <= time.time() + 1, name)
+
+    def test_a_payload_of_the_applications_own_in_place_of_ours(self):
+        """An NvDsPayload has 16 bytes: what follows them is not read when the buffer is copied."""
+        with Stream(NEW + "payload-type=1") as s:
+            s.push(car)
+            buffer = s.pull()
+            user = word(word(word(word(LIBRARY.buffer_batch(hash(buffer)) + BATCH_FRAMES)) + FRAME_USER_METAS))
+            glib = ctypes.CDLL("libglib-2.0.so.0")
+            glib.g_malloc.restype, glib.g_strdup.restype = ctypes.c_void_p, ctypes.c_void_p
+            own = glib.g_malloc(24)
+            word(own, glib.g_strdup(b"own"))
+            word(own + 8, 3 | 77 << 32)
+            word(own + 16, 2**63 - 1)  # what stood there before: as the lengths of our texts it would be gigabytes
+            glib.g_free(ctypes.c_void_p(word(word(user + USER_DATA))))
+            glib.g_free(ctypes.c_void_p(word(user + USER_DATA)))
+            word(user + USER_DATA, own)
+            copy = buffer.copy_deep()
+            del buffer
+            self.assertEqual(LIBRARY.payloads(copy, 0), [(b"own", 77)])
+            del copy
 
     def test_many_metas(self):
         def fill(frame):
@@ -280,9 +318,101 @@ class Broken(unittest.TestCase):
             self.assertLess(len(payloads), 50)
             self.assertIn("circle", result.text())
 
+    def test_a_message_that_ends_in_a_hole(self):
+        """The fault is met while the frame is encoded; the next one is what it is alone."""
+        hole = nvds.Hole()
+        info = (ctypes.c_uint64 * 2)(hole.address, 3 * hole.PAGE // 2)
+        self.addCleanup(hole.close)
+        with tempfile.TemporaryDirectory() as d, Stream(NEW + f"payload-type=1 debug-payload-dir={d}") as s:
+            def broken(frame):
+                car(frame)
+                LIBRARY.user(frame, 28 if NUMBER < 800 else 29, ctypes.addressof(info))
+            s.push(car, car, broken, car)
+            s.push(car)
+            first, second = s.pull(), s.pull()
+            self.assertEqual([len(LIBRARY.payloads(first, i)) for i in range(4)], [1, 1, 0, 0])
+            (data, _), = LIBRARY.payloads(second, 0)
+            self.assertEqual(data, LIBRARY.payloads(first, 0)[0][0])
+            s.p.pump(0.5, until=lambda: s.p.result.text())
+            self.assertIn("given up after 2 of them", s.p.result.text())
+            for name in os.listdir(d):
+                self.assertEqual((pathlib.Path(d) / name).read_bytes(), data + b" \n")
+            self.assertEqual(len(os.listdir(d)), 3)
+
+    def test_warnings_come_without_the_batchs_lock(self):
+        """Who hears of one may wait for another thread that wants the batch: another branch behind a tee."""
+        def bad_time(frame):
+            LIBRARY.set(LIBRARY.event(frame), b"ts", 0, 0, b"yesterday")
+        lock, unlock = LIBRARY.lib.nvds_acquire_meta_lock, LIBRARY.lib.nvds_release_meta_lock
+        lock.argtypes = unlock.argtypes = [ctypes.c_void_p]
+        for properties, fill, text, spoil in (("payload-type=2", bad_time, "gives no message", lambda d: None),
+                                              ("payload-type=1 debug-payload-dir={}", vehicle(), "switched off", os.rmdir)):
+            d = os.path.join(self.enterContext(tempfile.TemporaryDirectory()), "x")
+            os.mkdir(d)
+            with Stream(properties.format(d)) as s:
+                batches, free = [], []
+
+                def heard(_, message, *__):
+                    if message.type == Gst.MessageType.WARNING:
+                        def other():
+                            lock(batches[0])
+                            unlock(batches[0])
+                        thread = threading.Thread(target=other, daemon=True)
+                        thread.start()
+                        thread.join(3)
+                        free.append(not thread.is_alive())
+                    return Gst.BusSyncReply.PASS
+                s.p.bus.set_sync_handler(heard)
+                spoil(d)
+                buffer = LIBRARY.buffer()
+                batches.append(LIBRARY.batch(buffer, 0))
+                fill(LIBRARY.frame(batches[0], 0, 30, 40, NTP, 0, 0, 0, 0))
+                LIBRARY.push(s.p["src"], buffer)
+                s.pull()
+                s.p.pump(5, until=lambda: s.p.result.text())
+                self.assertIn(text, s.p.result.text())
+                self.assertEqual(free, [True])
+
+    def test_no_user_meta_is_left(self):
+        """The stream ends with an error; what could be attached is."""
+        self.addCleanup(LIBRARY.user_metas, -1)
+        for left in (0, 1):
+            with Stream(NEW) as s:
+                buffer = LIBRARY.buffer()
+                batch = LIBRARY.batch(buffer, 0)
+                frame = LIBRARY.frame(batch, 0, 30, 40, NTP, 0, 0, 0, 0)
+                for _ in range(2):
+                    car(frame)
+                LIBRARY.leak(buffer)  # the batch outlives it
+                LIBRARY.user_metas(left)
+                LIBRARY.push(s.p["src"], buffer)
+                s.p.pump(5, until=lambda: s.p.result.errors)
+                self.assertIn("gives no user meta", s.p.result.text())
+                self.assertEqual([bool(LIBRARY.payload(batch, 0, i)) for i in range(2)], [left > 0, False])
+            LIBRARY.user_metas(-1)
+
+    def test_payloads_beyond_all_measure(self):
+        """msgbroker publishes the others."""
+        for size in (2**24 + 1, 2**31, 2**32 - 1):
+            with self.subTest(size), tempfile.TemporaryDirectory() as d:
+                with Stream(element="identity", tail=f"msgbroker proto-lib=file conn-str={d}/out.ndjson") as s:
+                    buffer = LIBRARY.buffer()
+                    frame = LIBRARY.frame(LIBRARY.batch(buffer, 0), 0, 30, 40, NTP, 0, 0, 0, 0)
+                    for data in (b'{"n":1}', b'{"n":2}', b'{"n":3}'):
+                        LIBRARY.add_payload(frame, data, 7, 0)
+                    LIBRARY.payload(LIBRARY.buffer_batch(buffer), 0, 1).contents.size = size
+                    LIBRARY.push(s.p["src"], buffer)
+                    s.p["src"].emit("end-of-stream")
+                    s.p.pump(20)
+                    self.assertIn("1 of them", s.p.result.text())
+                    self.assertEqual(s.p.result.errors, [])
+                self.assertEqual(sorted((pathlib.Path(d) / "out.ndjson").read_text().split()), ['{"n":1}', '{"n":3}'])
+
     def test_a_batch_that_is_none(self):
         _, result = self.damaged(lambda b, f: self.overwrite(b + BATCH_USER_POOL, 0), flows=False)
         self.assertIn("pools", result.text())
+        _, result = self.damaged(lambda b, f: self.overwrite(b + BATCH_MUTEX, 0x5550), flows=False)
+        self.assertIn("leads nowhere", result.text())
         _, result = self.damaged(lambda b, f: self.overwrite(b + BATCH_USER_POOL, 0x5550), flows=False)
         self.assertIn("leads nowhere", result.text())
 
