@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	rabbit "github.com/rabbitmq/amqp091-go"
@@ -17,20 +16,23 @@ import (
 
 const (
 	receiveAtOnce = 128
-	maxWindow     = 65535 // of basic.qos
+	maxWindow     = 65535            // of basic.qos
+	refusedFor    = 30 * time.Second // a topic that was refused is tried again after so long
 )
 
 // A subscriber receives over a connection of its own.
 type subscriber struct {
 	outbox.Subscriber
-	c  *conn
-	mu sync.Mutex
+	c     *conn
+	retry time.Duration // after which refused topics are tried again
 
+	// By serve alone.
 	bound map[string]map[string]bool // queue → patterns that this conn has bound it to
+	told  map[string]bool            // what was logged once
 }
 
 func (s *subscriber) prepare(c *conn) {
-	s.c, s.bound = c, map[string]map[string]bool{}
+	s.c, s.retry, s.bound, s.told = c, refusedFor, map[string]map[string]bool{}, map[string]bool{}
 	s.Prepare(&c.Conn, s.serve, c.set.reason)
 }
 
@@ -59,76 +61,6 @@ func (c *conn) Subscribe(cfg adapters.SubscribeConfig, r adapters.Receiver) erro
 	return nil
 }
 
-// Ack confirms messages.
-func (c *conn) Ack(messages []adapters.Incoming) {
-	for len(messages) > 0 {
-		t, ok := messages[0].Token.(ackToken)
-		if !ok {
-			messages = messages[1:]
-			continue
-		}
-		n := 1
-		for n < len(messages) {
-			if next, ok := messages[n].Token.(ackToken); !ok || next.session != t.session {
-				break
-			}
-			n++
-		}
-		t.session.ack(messages[:n])
-		messages = messages[n:]
-	}
-}
-
-// An ackToken names a message towards the session that brought it.
-type ackToken struct {
-	session *receiving
-	tag     uint64
-}
-
-// A receiving is one channel that brings messages.
-type receiving struct {
-	ch *rabbit.Channel
-
-	mu    sync.Mutex
-	next  uint64              // all before it are confirmed
-	ahead map[uint64]struct{} // confirmed, but not all before them
-}
-
-// ack confirms as few times as possible.
-func (r *receiving) ack(messages []adapters.Incoming) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var fresh []uint64
-	for i := range messages {
-		tag := messages[i].Token.(ackToken).tag
-		if _, known := r.ahead[tag]; tag < r.next || known {
-			continue
-		}
-		r.ahead[tag] = struct{}{}
-		fresh = append(fresh, tag)
-	}
-	for len(r.ahead) > 0 {
-		if _, ok := r.ahead[r.next]; !ok {
-			break
-		}
-		delete(r.ahead, r.next)
-		r.next++
-	}
-	// RabbitMQ closes the channel when told of a tag that is confirmed already: one of the new ones stands for
-	// all before it.
-	upTo := uint64(0)
-	for _, tag := range fresh {
-		if tag < r.next {
-			upTo = max(upTo, tag)
-		} else {
-			_ = r.ch.Ack(tag, false) // a channel that is closed says so to serve
-		}
-	}
-	if upTo > 0 {
-		_ = r.ch.Ack(upTo, true)
-	}
-}
-
 // serve is one connection. It returns nil when it is not wanted any more.
 func (s *subscriber) serve(sub *outbox.Subscription) error {
 	k, err := s.c.dial(noListener{}, "subscriber")
@@ -145,13 +77,24 @@ func (s *subscriber) serve(sub *outbox.Subscription) error {
 		}
 	}
 	s.Connected()
+	var again <-chan time.Time
 	for {
+		if again == nil && sub != nil && (r == nil || len(r.refused) > 0) {
+			again = time.After(s.retry)
+		}
 		select {
 		case <-s.c.Stop:
 			return nil
 		case <-s.Changed():
 			if !s.Wants(sub) {
 				return nil
+			}
+		case <-again:
+			if again = nil; r == nil {
+				return nil // nothing was agreed to, so there is nothing to lose
+			}
+			if err := s.bindAgain(k, r, sub); err != nil {
+				return err
 			}
 		case e := <-k.closed:
 			if e == nil {
@@ -175,7 +118,7 @@ func (s *subscriber) serve(sub *outbox.Subscription) error {
 					return errors.New("the server has ended the subscription; the queue was deleted")
 				}
 			}
-			batch := []adapters.Incoming{s.incoming(r, &d)} // the receiver's own
+			batch := []adapters.Incoming{s.incoming(r, sub, &d)} // the receiver's own
 		more:
 			for len(batch) < receiveAtOnce {
 				select {
@@ -183,7 +126,7 @@ func (s *subscriber) serve(sub *outbox.Subscription) error {
 					if !ok {
 						break more
 					}
-					batch = append(batch, s.incoming(r, &d))
+					batch = append(batch, s.incoming(r, sub, &d))
 				default:
 					break more
 				}
@@ -193,63 +136,100 @@ func (s *subscriber) serve(sub *outbox.Subscription) error {
 	}
 }
 
+// refuse tells topics that the server refuses them; other errors end the connection.
+func (s *subscriber) refuse(k *link, sub *outbox.Subscription, topics []string, err error) error {
+	re := (*rabbit.Error)(nil)
+	if k.IsClosed() || !errors.As(err, &re) || !re.Server {
+		return k.lost(err)
+	}
+	kind := adapters.ErrRejected
+	switch re.Code {
+	case rabbit.AccessRefused, rabbit.ResourceLocked:
+		kind = adapters.ErrUnauthorized
+	case rabbit.NotFound:
+		kind = adapters.ErrUnknownTopic
+	}
+	cause, remedy, _ := strings.Cut(s.c.set.reason(&lostError{server: re}), "; ")
+	for _, t := range topics {
+		s.Tell(sub, func(r adapters.Receiver) { r.Subscribed(t, s.c.DeliveryError(kind, t, cause, remedy)) })
+	}
+	return nil
+}
+
+// bind binds a queue to topics. It gives those that were, those that the server refuses, and the channel to go on
+// with: a refusal closes it.
+func (s *subscriber) bind(k *link, ch *rabbit.Channel, queue string, topics []string, refuse func(topic string, err error) error) (good, refused []string, next *rabbit.Channel, err error) {
+	for _, t := range topics {
+		if err := ch.QueueBind(queue, t, s.c.set.exchange, false, nil); err == nil {
+			good = append(good, t)
+			continue
+		} else if err := refuse(t, err); err != nil {
+			return nil, nil, nil, err
+		}
+		refused = append(refused, t)
+		if ch, err = k.Channel(); err != nil {
+			return nil, nil, nil, k.lost(err)
+		}
+	}
+	return good, refused, ch, nil
+}
+
 // receive makes the queue, binds it, and begins to consume. Topics that the server refuses are told as such;
 // when none is left, nothing is received.
 func (s *subscriber) receive(k *link, sub *outbox.Subscription) (*receiving, <-chan rabbit.Delivery, chan *rabbit.Error, error) {
-	refuse := func(topics []string, err error) error {
-		re := (*rabbit.Error)(nil)
-		if k.IsClosed() || !errors.As(err, &re) || !re.Server {
-			return k.lost(err)
-		}
-		kind := adapters.ErrRejected
-		switch re.Code {
-		case rabbit.AccessRefused, rabbit.ResourceLocked:
-			kind = adapters.ErrUnauthorized
-		case rabbit.NotFound:
-			kind = adapters.ErrUnknownTopic
-		}
-		cause, remedy, _ := strings.Cut(s.c.set.reason(&lostError{server: re}), "; ")
-		for _, t := range topics {
-			s.Tell(sub, func(r adapters.Receiver) { r.Subscribed(t, s.c.DeliveryError(kind, t, cause, remedy)) })
-		}
-		return nil
-	}
 	ch, err := k.Channel()
 	if err != nil {
 		return nil, nil, nil, k.lost(err)
 	}
 	queue, err := s.queue(ch, sub.Group)
 	if err != nil {
-		return nil, nil, nil, refuse(sub.Topics, err)
+		return nil, nil, nil, s.refuse(k, sub, sub.Topics, err)
 	}
-	var good []string
-	for _, t := range sub.Topics {
-		if err := ch.QueueBind(queue, t, s.c.set.exchange, false, nil); err == nil {
-			good = append(good, t)
-			continue
-		} else if err := refuse([]string{t}, err); err != nil {
-			return nil, nil, nil, err
-		}
-		if ch, err = k.Channel(); err != nil { // the refusal has closed it
-			return nil, nil, nil, k.lost(err)
-		}
+	good, refused, ch, err := s.bind(k, ch, queue, sub.Topics, func(topic string, err error) error { return s.refuse(k, sub, []string{topic}, err) })
+	if err != nil || len(good) == 0 {
+		return nil, nil, nil, err
 	}
-	if len(good) == 0 {
-		return nil, nil, nil, nil
+	if ch, err = s.unbind(k, ch, sub.Group, good); err != nil {
+		return nil, nil, nil, err
 	}
-	s.unbind(ch, sub.Group, good)
 	if err := ch.Qos(sub.Window, 0, false); err != nil {
 		return nil, nil, nil, k.lost(err)
 	}
 	closed := ch.NotifyClose(make(chan *rabbit.Error, 1))
 	deliveries, err := ch.Consume(queue, "", false, sub.Group == "", false, false, nil)
 	if err != nil {
-		return nil, nil, nil, refuse(good, err)
+		return nil, nil, nil, s.refuse(k, sub, good, err)
 	}
 	for _, t := range good {
 		s.Tell(sub, func(r adapters.Receiver) { r.Subscribed(t, nil) })
 	}
-	return &receiving{ch: ch, next: 1, ahead: map[uint64]struct{}{}}, deliveries, closed, nil
+	return &receiving{k: k, ch: ch, queue: queue, refused: refused}, deliveries, closed, nil
+}
+
+// bindAgain tries topics again that were refused, over a channel of its own. What is refused still was told before.
+func (s *subscriber) bindAgain(k *link, r *receiving, sub *outbox.Subscription) error {
+	ch, err := k.Channel()
+	if err != nil {
+		return k.lost(err)
+	}
+	good, refused, ch, err := s.bind(k, ch, r.queue, r.refused, func(_ string, err error) error {
+		if re := (*rabbit.Error)(nil); k.IsClosed() || !errors.As(err, &re) || !re.Server {
+			return k.lost(err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	_ = ch.Close()
+	r.refused = refused
+	for _, t := range good {
+		if sub.Group != "" {
+			s.bound[sub.Group][t] = true
+		}
+		s.Tell(sub, func(r adapters.Receiver) { r.Subscribed(t, nil) })
+	}
+	return nil
 }
 
 // queue is that of the group, which outlives us, or one of our own, which does not.
@@ -263,71 +243,42 @@ func (s *subscriber) queue(ch *rabbit.Channel, group string) (string, error) {
 	return q.Name, err
 }
 
-// unbind ends what an earlier subscription of this conn has bound the group's queue to.
-func (s *subscriber) unbind(ch *rabbit.Channel, group string, topics []string) {
+// unbind ends what an earlier subscription of this conn has bound the group's queue to. What the server refuses is
+// tried again by the next one.
+func (s *subscriber) unbind(k *link, ch *rabbit.Channel, group string, topics []string) (*rabbit.Channel, error) {
 	if group == "" {
-		return
+		return ch, nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	bound := map[string]bool{}
 	for _, t := range topics {
 		bound[t] = true
 	}
 	for t := range s.bound[group] {
-		if !bound[t] {
-			_ = ch.QueueUnbind(group, t, s.c.set.exchange, nil)
+		if bound[t] {
+			continue
+		}
+		err := ch.QueueUnbind(group, t, s.c.set.exchange, nil)
+		if err == nil {
+			continue
+		}
+		if re := (*rabbit.Error)(nil); k.IsClosed() || !errors.As(err, &re) || !re.Server {
+			return nil, k.lost(err)
+		}
+		bound[t] = true
+		s.once(adapters.LogWarning, fmt.Sprintf("the queue %s stays bound to %s: %s", group, t, s.c.set.reason(err)))
+		if ch, err = k.Channel(); err != nil { // the refusal has closed it
+			return nil, k.lost(err)
 		}
 	}
 	s.bound[group] = bound
+	return ch, nil
 }
 
-// incoming turns a message of the library into ours.
-func (s *subscriber) incoming(r *receiving, d *rabbit.Delivery) adapters.Incoming {
-	in := adapters.Incoming{Topic: d.RoutingKey, Payload: d.Body, Redelivered: d.Redelivered, Token: ackToken{r, d.DeliveryTag}}
-	if !d.Timestamp.IsZero() {
-		in.TimestampMS = d.Timestamp.UnixMilli()
+func (s *subscriber) once(level adapters.LogLevel, text string) {
+	if !s.told[text] {
+		s.told[text] = true
+		s.c.Gate.Log(adapters.LogEntry{Level: level, Facility: "amqp", Text: s.c.set.where() + ": " + text})
 	}
-	for name, value := range d.Headers {
-		switch v := value.(type) {
-		case string:
-			if name == keyHeader {
-				in.Key = []byte(v)
-				continue
-			}
-			in.Headers = in.Headers.AppendString(name, v)
-		case []byte:
-			if name == keyHeader {
-				in.Key = v
-				continue
-			}
-			in.Headers = in.Headers.Append(name, v)
-		case int64:
-			if name == millisHeader {
-				in.TimestampMS = v
-				continue
-			}
-			in.Headers = in.Headers.AppendString(name, fmt.Sprint(v))
-		case time.Time:
-			in.Headers = in.Headers.AppendString(name, v.UTC().Format(time.RFC3339))
-		default:
-			in.Headers = in.Headers.AppendString(name, fmt.Sprint(v))
-		}
-	}
-	if d.ReplyTo != "" {
-		ch, to, id := r.ch, d.ReplyTo, d.CorrelationId
-		in.Reply = func(status int, payload []byte) error {
-			p := rabbit.Publishing{CorrelationId: id, AppId: appID, Body: payload, ContentType: contentBytes, Timestamp: time.Now()}
-			if looksLikeJSON(payload) {
-				p.ContentType = contentJSON
-			}
-			if status != 0 {
-				p.Headers = rabbit.Table{"status": int32(status)}
-			}
-			return ch.Publish("", to, false, false, p)
-		}
-	}
-	return in
 }
 
 // noListener: the subscriber's channel is the library's.

@@ -73,11 +73,11 @@ func (adapter) Match(pattern, topic string) bool {
 
 // Open checks the configuration and starts to connect in the background.
 func (a adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, error) {
-	o, err := a.build(cfg, sink.Log)
+	o, t, err := a.build(cfg, sink.Log)
 	if err != nil {
 		return nil, err
 	}
-	return engine.Open(o, sink), nil
+	return &conn{engine.Open(o, sink), &t.changes}, nil
 }
 
 // Keys are those of the group [message-broker].
@@ -85,33 +85,33 @@ func (adapter) Keys() []settings.Key { return keys }
 
 // Check is Open without a connection.
 func (a adapter) Check(cfg adapters.Config, log func(adapters.LogEntry)) (adapters.Info, error) {
-	o, err := a.build(cfg, log)
+	o, _, err := a.build(cfg, log)
 	return o.Info, err
 }
 
-func (a adapter) build(cfg adapters.Config, log func(adapters.LogEntry)) (o engine.Options, err error) {
+func (a adapter) build(cfg adapters.Config, log func(adapters.LogEntry)) (o engine.Options, t *topics, err error) {
 	g, err := settings.Load(cfg.ConfigPath, keys, cfg.Strict, log)
 	if err != nil {
-		return o, err
+		return o, nil, err
 	}
 	id, sign, err := a.identify(cfg, g)
 	if err != nil {
-		return o, err
+		return o, nil, err
 	}
 	mask := func(text string) string { return settings.Mask(g.Mask(text), id.secrets...) }
 	o = engine.Options{Facility: a.name, Version: engine.V311, ClientID: id.clientID(), SubscribeQoS: 1, MaxMessages: cfg.MaxMessages,
 		MaxPayload: maxMessage, RetryInterval: cfg.RetryInterval, MaxRetry: cfg.MaxRetryInterval, Mask: mask}
 	if err := settle(&o, g); err != nil {
-		return o, err
+		return o, nil, err
 	}
 	if err := a.connect(&o, g, id, sign); err != nil {
-		return o, err
+		return o, nil, err
 	}
 	fixed, err := properties(g)
 	if err != nil {
-		return o, err
+		return o, nil, err
 	}
-	t := &topics{id: id, fixed: fixed, module: id.module != ""}
+	t = &topics{id: id, fixed: fixed, module: id.module != ""}
 	// A device's messages have no topic of their own, so none needs to be set. A module's is the name of an output.
 	if !t.module && !cfg.ReceiveOnly {
 		o.Info.Topic = deviceTopic
@@ -127,7 +127,7 @@ func (a adapter) build(cfg adapters.Config, log func(adapters.LogEntry)) (o engi
 	o.Explain = func(code byte) string { return explain(code, id) }
 	o.LostHint = "IoT Hub does so when the hub's daily quota is used up or its rate limits are exceeded (its metrics tell), when another client " +
 		"uses the same device, and when the device was disabled; the pauses between attempts grow"
-	return o, nil
+	return o, t, nil
 }
 
 // settle reads what is as in any MQTT.

@@ -83,6 +83,8 @@ type hub struct {
 	expired  int
 	refused  int
 	early    time.Duration // the hub's clock is ahead by this
+	desired  string        // properties
+	asked    int           // questions for the twin
 }
 
 func newHub(t testing.TB, kind string) *hub {
@@ -235,8 +237,15 @@ func (h *hub) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, er
 	}
 	_, rest, event := strings.Cut(pk.TopicName, "/messages/events/")
 	if query, ok := strings.CutPrefix(pk.TopicName, "$iothub/twin/GET/?$rid="); ok {
+		h.mu.Lock()
+		h.asked++
+		desired := h.desired
+		h.mu.Unlock()
+		if desired == "" {
+			desired = `{"$version":3}`
+		}
 		go func() {
-			_ = h.server.Publish("$iothub/twin/res/200/?$rid="+query, []byte(`{"desired":{"$version":3}}`), false, 0)
+			_ = h.server.Publish("$iothub/twin/res/200/?$rid="+query, []byte(`{"desired":`+desired+`}`), false, 0)
 		}()
 	}
 	h.mu.Lock()

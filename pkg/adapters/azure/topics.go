@@ -37,7 +37,8 @@ type topics struct {
 	id     *identity
 	fixed  []byte // properties of every message, encoded
 	module bool
-	rid    atomic.Uint64
+
+	changes changes
 }
 
 // properties encodes those of every message.
@@ -161,13 +162,15 @@ func (t *topics) incoming(m *adapters.Incoming, send engine.Sender) bool {
 	case strings.HasPrefix(path, strings.TrimSuffix(wireTwin, "/")):
 		m.Topic = topicTwin
 		if v, ok := values.Get("$version"); ok {
+			t.changes.came(string(v))
 			m.Headers = m.Headers.Append("version", v)
 		}
 		return true
 	case strings.HasPrefix(path, wireTwinRes):
 		m.Topic = topicTwinFull
-		m.Headers = m.Headers.AppendString("status", strings.TrimPrefix(path, wireTwinRes))
-		return true
+		status := strings.TrimPrefix(path, wireTwinRes)
+		m.Headers = m.Headers.AppendString("status", status)
+		return t.changes.answered(m, status)
 	}
 	return false
 }
@@ -198,7 +201,7 @@ func reply(rid string, send engine.Sender) func(int, []byte) error {
 // granted asks for the whole twin once its answers would come.
 func (t *topics) granted(topic string, send engine.Sender) {
 	if topic == topicTwinFull {
-		_ = send("$iothub/twin/GET/?$rid=t"+strconv.FormatUint(t.rid.Add(1), 10), nil) // it cannot be full yet
+		_ = send("$iothub/twin/GET/?$rid=t"+strconv.FormatUint(t.changes.ask(), 10), nil) // it cannot be full yet
 	}
 }
 

@@ -3,11 +3,12 @@
 package nats
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"hash/fnv"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/outbox"
 )
@@ -28,10 +30,13 @@ const giveBackAfter = 100 * time.Millisecond
 type subscriber struct {
 	outbox.Subscriber
 	c *conn
+
+	places map[placeKey]*place // by serve alone; what is in one is guarded by the receiving
+	told   map[string]bool     // what was logged once
 }
 
 func (s *subscriber) prepare(c *conn) {
-	s.c = c
+	s.c, s.places, s.told = c, map[placeKey]*place{}, map[string]bool{}
 	s.Prepare(&c.Conn, s.serve, c.set.reason)
 }
 
@@ -65,11 +70,21 @@ type receiving struct {
 	wake   chan struct{}
 
 	mu    sync.Mutex
-	held  map[uint64]jetstream.Msg // handed out and not acknowledged
+	held  map[uint64]*handed // what came and is not acknowledged
+	given int                // of these, those with the receiver
 	next  uint64
 	acked []jetstream.Msg // for serve to tell the server
 	room  *sync.Cond
 	over  bool
+}
+
+// A handed message is with the receiver, or waits for room there.
+type handed struct {
+	m     jetstream.Msg
+	from  *feed
+	seq   uint64 // in the stream
+	size  int
+	given bool
 }
 
 // An ackToken names a message towards the connection that brought it.
@@ -81,19 +96,25 @@ type ackToken struct {
 // Ack confirms messages.
 func (c *conn) Ack(messages []adapters.Incoming) {
 	for i := range messages {
-		t, ok := messages[i].Token.(ackToken)
-		if !ok {
-			continue
+		if t, ok := messages[i].Token.(ackToken); ok {
+			t.r.ack(t.n)
 		}
-		t.r.mu.Lock()
-		if m := t.r.held[t.n]; m != nil {
-			delete(t.r.held, t.n)
-			t.r.acked = append(t.r.acked, m)
-			t.r.room.Broadcast()
-		}
-		t.r.mu.Unlock()
-		outbox.Token(t.r.wake)
 	}
+}
+
+func (r *receiving) ack(n uint64) {
+	r.mu.Lock()
+	if h := r.held[n]; h != nil && h.given {
+		delete(r.held, n)
+		r.given--
+		h.from.out--
+		h.from.bytes -= h.size
+		delete(h.from.place.open, h.seq)
+		r.acked = append(r.acked, h.m)
+		r.room.Broadcast()
+	}
+	r.mu.Unlock()
+	outbox.Token(r.wake)
 }
 
 // serve is one connection. It returns nil when it is not wanted any more.
@@ -103,33 +124,46 @@ func (s *subscriber) serve(sub *outbox.Subscription) error {
 		return err
 	}
 	defer k.end()
-	r := &receiving{wake: make(chan struct{}, 1), held: map[uint64]jetstream.Msg{}}
+	r := &receiving{wake: make(chan struct{}, 1), held: map[uint64]*handed{}}
 	r.room = sync.NewCond(&r.mu)
+	failed := make(chan error, 1)
+	var feeds []*feed
 	if sub != nil {
 		r.window = sub.Window
-		var running []jetstream.ConsumeContext
+		s.forget(sub)
+		var wg sync.WaitGroup
+		ctx, cancel := context.WithCancel(s.c.ctx)
 		defer func() {
+			cancel()
 			r.end()
-			for _, c := range running {
-				c.Stop()
-			}
+			wg.Wait()
 			s.goodbye(k, r)
 		}()
 		for _, topic := range sub.Topics {
-			cc, err := s.consume(k, r, sub, topic)
+			more, err := s.feeds(k, sub, topic)
 			var refused *adapters.DeliveryError
 			if err != nil && !errors.As(err, &refused) {
 				return err
 			}
 			s.Tell(sub, func(x adapters.Receiver) { x.Subscribed(topic, err) })
-			if cc != nil {
-				running = append(running, cc)
-			}
+			feeds = append(feeds, more...)
+		}
+		for _, f := range feeds {
+			f.share(sub.Window, len(feeds), int(k.MaxPayload()))
+			safe.Go(&wg, "receiving "+f.topic, func(e *safe.PanicError) { tryError(failed, e) }, func() {
+				if err := s.bring(ctx, r, sub, f); err != nil {
+					tryError(failed, err)
+				}
+			})
 		}
 	}
 	s.Connected()
 	// The server sends again what it has no word on for ack-wait.
-	ticker := time.NewTicker(max(s.c.set.ackWait/3, 100*time.Millisecond))
+	ackWait := s.c.set.ackWait
+	for _, f := range feeds {
+		ackWait = min(ackWait, f.ackWait)
+	}
+	ticker := time.NewTicker(max(ackWait/3, 100*time.Millisecond))
 	defer ticker.Stop()
 	for {
 		select {
@@ -142,18 +176,31 @@ func (s *subscriber) serve(sub *outbox.Subscription) error {
 		case <-k.closed:
 			return k.lost()
 		case err := <-k.errors:
-			s.c.Gate.Log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "nats", Text: s.c.set.where() + ": " + s.c.set.group.Mask(err.Error())})
-			if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrNoHeartbeat) {
-				return err
-			}
+			s.log(adapters.LogWarning, s.c.set.group.Mask(err.Error()))
+		case err := <-failed:
+			return err
 		case <-r.wake:
 			r.confirm()
 		case <-ticker.C:
-			for _, m := range r.list() {
-				_ = m.InProgress()
+			for _, h := range r.list() {
+				_ = h.m.InProgress()
+			}
+			for _, f := range feeds {
+				f.look(s.c.ctx, r, ackWait/4)
 			}
 		}
 	}
+}
+
+func tryError(c chan error, err error) {
+	select {
+	case c <- err:
+	default:
+	}
+}
+
+func (s *subscriber) log(level adapters.LogLevel, text string) {
+	s.c.Gate.Log(adapters.LogEntry{Level: level, Facility: "nats", Text: s.c.set.where() + ": " + text})
 }
 
 // confirm tells the server what was acknowledged.
@@ -167,14 +214,10 @@ func (r *receiving) confirm() {
 	}
 }
 
-func (r *receiving) list() []jetstream.Msg {
+func (r *receiving) list() []*handed {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := make([]jetstream.Msg, 0, len(r.held))
-	for _, m := range r.held {
-		list = append(list, m)
-	}
-	return list
+	return slices.Collect(maps.Values(r.held))
 }
 
 // end lets nobody wait for room any more.
@@ -189,119 +232,14 @@ func (r *receiving) end() {
 func (s *subscriber) goodbye(k *link, r *receiving) {
 	r.confirm()
 	held := r.list()
-	slices.SortFunc(held, func(a, b jetstream.Msg) int { return int(position(a)) - int(position(b)) })
+	slices.SortFunc(held, func(a, b *handed) int { return cmp.Compare(a.seq, b.seq) })
 	r.mu.Lock()
 	clear(r.held)
 	r.mu.Unlock()
-	for _, m := range held {
-		_ = m.NakWithDelay(giveBackAfter)
+	for _, h := range held {
+		_ = h.m.NakWithDelay(giveBackAfter)
 	}
 	_ = k.FlushTimeout(adapters.AckTimeout)
-}
-
-func position(m jetstream.Msg) uint64 {
-	if meta, err := m.Metadata(); err == nil {
-		return meta.Sequence.Stream
-	}
-	return 0
-}
-
-// consumerName names the consumer of a group for a topic: of those of a group each has one topic, since older
-// servers know no others.
-func consumerName(group, topic string) string {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(topic))
-	name := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
-			return r
-		}
-		return '_'
-	}, topic)
-	return fmt.Sprintf("%s-%.40s-%08x", group, name, h.Sum32())
-}
-
-// consume begins to receive one topic. A *adapters.DeliveryError is the server's final word.
-func (s *subscriber) consume(k *link, r *receiving, sub *outbox.Subscription, topic string) (jetstream.ConsumeContext, error) {
-	ctx, cancel := context.WithTimeout(s.c.ctx, askPatience)
-	defer cancel()
-	stream, err := s.c.set.stream, error(nil)
-	if stream != "" {
-		if err = s.c.stream(k); err != nil {
-			return nil, s.final(topic, err)
-		}
-	} else if stream, err = k.js.StreamNameBySubject(ctx, topic); err != nil {
-		return nil, s.final(topic, err)
-	}
-	config := jetstream.ConsumerConfig{FilterSubject: topic, AckPolicy: jetstream.AckExplicitPolicy, AckWait: s.c.set.ackWait,
-		MaxAckPending: sub.Window, DeliverPolicy: jetstream.DeliverNewPolicy}
-	if sub.FromStart {
-		config.DeliverPolicy = jetstream.DeliverAllPolicy
-	}
-	var consumer jetstream.Consumer
-	if sub.Group == "" {
-		config.InactiveThreshold = time.Minute
-		consumer, err = k.js.CreateConsumer(ctx, stream, config)
-	} else {
-		name := consumerName(sub.Group, topic)
-		consumer, err = k.js.Consumer(ctx, stream, name)
-		if errors.Is(err, jetstream.ErrConsumerNotFound) {
-			config.Durable = name
-			consumer, err = k.js.CreateConsumer(ctx, stream, config)
-		} else if err == nil { // the place reached stays; what may change is changed
-			if have := consumer.CachedInfo().Config; have.MaxAckPending != config.MaxAckPending || have.AckWait != config.AckWait {
-				have.MaxAckPending, have.AckWait = config.MaxAckPending, config.AckWait
-				consumer, err = k.js.UpdateConsumer(ctx, stream, have)
-			}
-		}
-	}
-	if err != nil {
-		return nil, s.final(topic, err)
-	}
-	cc, err := consumer.Consume(func(m jetstream.Msg) { s.received(r, sub, m) }, jetstream.PullMaxMessages(sub.Window),
-		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-			select {
-			case k.errors <- err:
-			default:
-			}
-		}))
-	if err != nil {
-		return nil, &lostError{err, k.secure}
-	}
-	return cc, nil
-}
-
-// final makes a word of JetStream's the final one for a topic; other errors end the connection.
-func (s *subscriber) final(topic string, err error) error {
-	var api *jetstream.APIError
-	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return s.c.DeliveryError(adapters.ErrUnknownTopic, topic, "no stream has this subject", "add it to a stream, or set stream and stream-create=true")
-	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
-		return err
-	case errors.As(err, &api) && api.Code < 500:
-		return s.c.DeliveryError(adapters.ErrRejected, topic, api.Description, "see the stream and its consumers (nats consumer ls)")
-	}
-	return err
-}
-
-// received hands one message on, and waits while the window is full.
-func (s *subscriber) received(r *receiving, sub *outbox.Subscription, m jetstream.Msg) {
-	r.mu.Lock()
-	for len(r.held) >= r.window && !r.over {
-		r.room.Wait()
-	}
-	if r.over {
-		r.mu.Unlock()
-		_ = m.NakWithDelay(giveBackAfter)
-		return
-	}
-	r.next++
-	n := r.next
-	r.held[n] = m
-	r.mu.Unlock()
-	in := incoming(m)
-	in.Token = ackToken{r, n}
-	s.Tell(sub, func(x adapters.Receiver) { x.Receive([]adapters.Incoming{in}) })
 }
 
 func incoming(m jetstream.Msg) adapters.Incoming {
