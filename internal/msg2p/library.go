@@ -53,9 +53,8 @@ func (e *LoadError) Error() string { return e.text }
 
 // Open opens the library at path and makes a context with its configuration, which is the library's business.
 func Open(path, config string, payloadType int, o Options) (*Context, error) {
-	// Opening a named pipe would wait for a writer.
-	if st, err := os.Stat(path); err == nil && strings.Contains(path, "/") && !st.Mode().IsRegular() {
-		return nil, &LoadError{cannotOpen(path, "it is not a regular file")}
+	if why, remedy := inspect(path); why != "" {
+		return nil, &LoadError{fmt.Sprintf("the converter library %s cannot be opened: %s; %s", path, why, remedy)}
 	}
 	lib := (*C.EwMsg2p)(C.calloc(1, C.sizeof_EwMsg2p))
 	name := C.CString(path)
