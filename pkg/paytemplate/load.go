@@ -196,7 +196,11 @@ func (c *compiler) syntax(err error) {
 		return
 	}
 	line, _ := strconv.Atoi(m[1])
-	c.errs = append(c.errs, &Error{File: c.file, Line: line + bytes.Count(c.src[:c.from], []byte("\n")), Cause: m[2]})
+	remedy := ""
+	if strings.Contains(m[2], `unexpected "{"`) {
+		remedy = "put a blank between the { of the JSON and the {{ behind it"
+	}
+	c.errs = append(c.errs, &Error{File: c.file, Line: line + bytes.Count(c.src[:c.from], []byte("\n")), Cause: m[2], Remedy: remedy})
 }
 
 // mediaType is one that GStreamer takes for the name of caps.

@@ -171,6 +171,7 @@ func TestMistakes(t *testing.T) {
 		{`[{{range .objects}}{{.frame.num}}{{end}}]`, "1:22", "outside of the object it is $.frame.num"},
 		{object + `[{{.class}}]`, "2:4", "did you mean .object.class?"},
 		{`[{{.class}}]`, "1:4", "{{range .objects}}"},
+		{"[\n{{{range .objects}}{{end}}}]", "2", "put a blank between"},
 		{"[1]\n {{/* msgconv: per=object */}}", "2:2", "a header stands at the beginning"},
 		{"{{/* note */}}{{- /* msgconv: per=object */}}[1]", "1:15", "a header stands at the beginning"},
 		{"{{/* msgconv: per=object\n per=frame */}}[1]", "2:2", "says per twice"},

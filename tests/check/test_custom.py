@@ -240,6 +240,14 @@ class Libraries(Case):
                 self.assertEqual(first, {"site": "", "sensor": "", "frame": 2, "id": first["id"], "what": "car", "score": 0.5, "box": [1, 2, 3, 4],
                                          "labels": ["re\"d", "x" * 200]})
 
+    def test_numbers_that_json_has_not(self):
+        for number in (float("nan"), float("inf")):
+            for api in ("", "msg2p-newapi=1 frame-interval=1"):
+                with self.subTest(number=number, api=api):
+                    buffers, result = run(f"msg2p-lib={self.objects} payload-type=257 {api}", [rgb_frame(0, rois=[("car", 1, 2, 3, 4, {"detection": {"confidence": number}})])])
+                    self.assertEqual(result.text(), "")
+                    self.assertIsNone(json.loads(payload(buffers[0][0]), parse_constant=self.fail)["score"])
+
     def test_multiple_payloads_and_buffers(self):
         for api in ("", "msg2p-newapi=1 frame-interval=1"):
             with self.subTest(api=api):
