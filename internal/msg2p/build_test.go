@@ -3,6 +3,9 @@
 package msg2p
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -229,5 +232,53 @@ func TestOpenErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v %v", path, c, err)
 		}
+	}
+}
+
+// TestBrokenFiles: of a library that is not whole, or of another machine, dlopen says the wrong thing, or ends the process.
+func TestBrokenFiles(t *testing.T) {
+	var libc string // any shared object
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Skip("no list of the process's libraries: ", err)
+	}
+	for line := range strings.Lines(string(maps)) {
+		if at := strings.Index(line, "/"); at >= 0 && strings.Contains(line, "/libc.so") {
+			libc = strings.TrimSpace(line[at:])
+		}
+	}
+	whole, err := os.ReadFile(libc)
+	if err != nil {
+		t.Skip("no library to break: ", err)
+	}
+	folder := t.TempDir()
+	open := func(data []byte) string {
+		path := filepath.Join(folder, "x.so")
+		if err := os.WriteFile(path, data, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(path, "", 257, Options{})
+		if err == nil {
+			t.Fatal("it was opened")
+		}
+		return err.Error()
+	}
+	for _, n := range []int{100, 1000, 4096, len(whole) / 2} {
+		if got := open(whole[:n]); !strings.Contains(got, "a part of it is missing; copy") {
+			t.Errorf("%d bytes: %s", n, got)
+		}
+	}
+	other := bytes.Clone(whole)
+	other[18], other[19] = 243, 0 // RISC-V
+	if got := open(other); !strings.Contains(got, "another processor (riscv; this is ") {
+		t.Error(got)
+	}
+	huge := bytes.Clone(whole)
+	copy(huge[32:], "\xff\xff\xff\xff\xff\xff\xff\xff") // where the program headers are
+	if got := open(huge); !strings.Contains(got, "a part of it is missing") {
+		t.Error(got)
+	}
+	if why, _ := inspect(libc); why != "" {
+		t.Error(why)
 	}
 }

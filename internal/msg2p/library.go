@@ -53,6 +53,9 @@ func (e *LoadError) Error() string { return e.text }
 
 // Open opens the library at path and makes a context with its configuration, which is the library's business.
 func Open(path, config string, payloadType int, o Options) (*Context, error) {
+	if why, remedy := inspect(path); why != "" {
+		return nil, &LoadError{fmt.Sprintf("the converter library %s cannot be opened: %s; %s", path, why, remedy)}
+	}
 	lib := (*C.EwMsg2p)(C.calloc(1, C.sizeof_EwMsg2p))
 	name := C.CString(path)
 	defer C.free(unsafe.Pointer(name))
@@ -165,21 +168,30 @@ func (c *Context) Frame(object, frame uintptr, audio bool, emit func([]byte)) er
 	return c.take(emit)
 }
 
-// maxMessages is how many a call may give: more is no number of messages, but memory that nobody wrote.
-const maxMessages = 1 << 16
+// maxMessages is how many a call may give, maxSize how many bytes one may have: more is no such number, but memory
+// that nobody wrote.
+const (
+	maxMessages = 1 << 16
+	maxSize     = 64 << 20
+)
 
 // take hands out the messages and gives them back to the library: nothing of it is kept.
 func (c *Context) take(emit func([]byte)) error {
 	if c.result.count > maxMessages {
 		return fmt.Errorf("the converter library says that it made %d messages of one call; %d is the most", c.result.count, maxMessages)
 	}
+	large := 0
 	err := nvdsmeta.Guard(func() {
 		for i := range uintptr(c.result.count) {
 			p := uintptr(unsafe.Pointer(c.result.one))
 			if c.result.list != nil {
 				p = nvdsmeta.Word(uintptr(unsafe.Pointer(c.result.list)) + i*unsafe.Sizeof(p))
 			}
-			if data := nvdsmeta.PayloadAt(p); len(data) > 0 {
+			switch data := nvdsmeta.PayloadAt(p); {
+			case len(data) > maxSize:
+				large = len(data)
+			case len(data) > 0:
+				touch(data)
 				emit(data)
 			}
 		}
@@ -188,5 +200,19 @@ func (c *Context) take(emit func([]byte)) error {
 		return fmt.Errorf("what the converter library gave is no message: %w", err)
 	}
 	C.ew_msg2p_release(c.lib, c.ctx, c.result)
+	if large > 0 {
+		return fmt.Errorf("the converter library says that it made a message of %d bytes; %d is the most", large, maxSize)
+	}
 	return nil
+}
+
+// touch reads of every page, where a fault is an error: it may be C that copies, where it is the process's end.
+//
+//go:noinline
+func touch(data []byte) (sum byte) {
+	const page = 4096
+	for i := 0; i < len(data); i += page {
+		sum += data[i]
+	}
+	return sum + data[len(data)-1]
 }

@@ -161,6 +161,7 @@ func (f *function) compile() *expr {
 			if v.kind != isText {
 				return null()
 			}
+			r.read(len(v.s))
 			return integer(int64(utf8.RuneCountInString(v.s)))
 		}}
 	case "int":
@@ -179,6 +180,7 @@ func (f *function) compile() *expr {
 		return &expr{sort: textSort, eval: func(r *run) value {
 			v := a(r)
 			if v.kind == isText {
+				r.read(len(v.s))
 				v.s = change(v.s)
 			}
 			return v
@@ -192,7 +194,7 @@ func (f *function) compile() *expr {
 	if f.name == "csv" {
 		quote = csv
 	}
-	return &expr{sort: textSort, eval: func(r *run) value { return text(quote(a(r))) }}
+	return &expr{sort: textSort, eval: func(r *run) value { v := a(r); r.read(len(v.s)); return text(quote(v)) }}
 }
 
 func (f *function) comparison() *expr {
@@ -241,6 +243,7 @@ func (f *function) comparison() *expr {
 	}
 	return &expr{sort: boolSort, eval: func(r *run) value {
 		v, w := a.eval(r), b.eval(r)
+		r.read(min(len(v.s), len(w.s)))
 		return boolean(holds(v.compare(&w)))
 	}}
 }
@@ -282,10 +285,10 @@ func (f *function) decimals() *expr {
 		if !ok || !number {
 			return null()
 		}
-		if math.IsNaN(x) || math.Abs(x) >= 1e15 {
+		if math.Abs(x) >= 1e15 {
 			return v
 		}
-		return value{kind: isFixed, f: x, n: uint64(min(max(places, 0), maxDecimals))}
+		return fixed(x, int(min(max(places, 0), maxDecimals)))
 	}}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"mime"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template/parse"
@@ -25,6 +26,8 @@ const (
 	MaxSize   = 1 << 20 // bytes of a message
 	maxSteps  = 1 << 20 // turns of loops and calls of functions in a message
 	maxDepth  = 64      // of JSON
+
+	maxFrameSteps = 4 * maxSteps // with a message for each object: in all of them together
 )
 
 // A Template is a program. It may be used by several Encoders at once.
@@ -49,7 +52,8 @@ func Load(path string) (*Template, error) {
 		e := &Error{File: path, Cause: err.Error(), Err: err}
 		var de *dsconfig.Error
 		if errors.As(err, &de) {
-			e.Cause, e.Remedy = de.Cause, de.Remedy
+			const is, here = "configuration file", "template"
+			e.Cause, e.Remedy = strings.ReplaceAll(de.Cause, is, here), strings.ReplaceAll(de.Remedy, is, here)
 		}
 		return nil, Errors{e}
 	}
@@ -72,6 +76,9 @@ func Is(data []byte) bool { return headerText.Match(data) }
 
 // headerText is the comment at the beginning.
 var headerText = regexp.MustCompile(`^(?:\x{FEFF})?\s*\{\{(?:- )?/\*\s*msgconv:((?s).*?)\*/(?: -)?\}\}[ \t\r]*\n?`)
+
+// lateHeader is one where it would go unnoticed.
+var lateHeader = regexp.MustCompile(`\{\{(?:- )?/\*\s*msgconv:`)
 
 // Parse makes a template of a text. The error is of type Errors.
 func Parse(name string, data []byte) (*Template, error) {
@@ -149,7 +156,11 @@ func (c *compiler) parse() {
 	tree := parse.New("template")
 	tree.Mode = parse.SkipFuncCheck
 	set := map[string]*parse.Tree{}
-	body := strings.TrimSuffix(string(c.src[c.from:]), "\n")
+	if at := lateHeader.FindIndex(c.src[c.from:]); at != nil {
+		c.fail(c.from+at[0], "put it there, or leave out the word msgconv: of this comment", "a header stands at the beginning of the file alone")
+		return
+	}
+	body := strings.TrimSuffix(strings.TrimSuffix(string(c.src[c.from:]), "\n"), "\r")
 	if _, err := tree.Parse(body, "", "", set); err != nil {
 		c.syntax(err)
 		return
@@ -185,7 +196,11 @@ func (c *compiler) syntax(err error) {
 		return
 	}
 	line, _ := strconv.Atoi(m[1])
-	c.errs = append(c.errs, &Error{File: c.file, Line: line + bytes.Count(c.src[:c.from], []byte("\n")), Cause: m[2]})
+	remedy := ""
+	if strings.Contains(m[2], `unexpected "{"`) {
+		remedy = "put a blank between the { of the JSON and the {{ behind it"
+	}
+	c.errs = append(c.errs, &Error{File: c.file, Line: line + bytes.Count(c.src[:c.from], []byte("\n")), Cause: m[2], Remedy: remedy})
 }
 
 // mediaType is one that GStreamer takes for the name of caps.
@@ -201,8 +216,13 @@ func (c *compiler) header() {
 	}
 	if at != nil {
 		c.from = at[1]
+		said := map[string]bool{}
 		for _, word := range words(c.src, at[2], at[3]) {
 			key, val, ok := strings.Cut(word.text, "=")
+			if said[key] && slices.Contains(headerKeys, key) {
+				c.fail(word.at, "leave one of them out", "the header says %s twice", key)
+			}
+			said[key] = true
 			switch {
 			case ok && key == "per" && (val == "frame" || val == "object"):
 				c.t.perObject = val == "object"

@@ -108,7 +108,7 @@ var objectType = group("", "",
 			case d.e.Timestamp.Set:
 				return text(d.e.Timestamp.Value)
 			case !d.e.At.IsZero():
-				return text(r.clock.text(d.e.At))
+				return text(r.events.text(d.e.At))
 			}
 			return null()
 		}),

@@ -171,6 +171,10 @@ func TestMistakes(t *testing.T) {
 		{`[{{range .objects}}{{.frame.num}}{{end}}]`, "1:22", "outside of the object it is $.frame.num"},
 		{object + `[{{.class}}]`, "2:4", "did you mean .object.class?"},
 		{`[{{.class}}]`, "1:4", "{{range .objects}}"},
+		{"[\n{{{range .objects}}{{end}}}]", "2", "put a blank between"},
+		{"[1]\n {{/* msgconv: per=object */}}", "2:2", "a header stands at the beginning"},
+		{"{{/* note */}}{{- /* msgconv: per=object */}}[1]", "1:15", "a header stands at the beginning"},
+		{"{{/* msgconv: per=object\n per=frame */}}[1]", "2:2", "says per twice"},
 		{`[{{.object.class}}]`, "1:4", "per=object"},
 		{`[{{range $o := .objects}}{{$o.box.lefft}}{{end}}]`, "1:34", "did you mean $o.box.left?"},
 		{`[{{.objects.class}}]`, "1:12", "range .objects"},
@@ -260,7 +264,7 @@ func TestAllMistakes(t *testing.T) {
 
 func TestLoad(t *testing.T) {
 	_, err := Load(filepath.Join(t.TempDir(), "none.tmpl"))
-	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "none.tmpl: ") {
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "none.tmpl: cannot open the template: ") {
 		t.Error(err)
 	}
 	path := filepath.Join(t.TempDir(), "a.tmpl")
@@ -271,8 +275,36 @@ func TestLoad(t *testing.T) {
 	if err != nil || !tmpl.PerObject() || tmpl.ContentType() != "text/csv" || Peek(path) != "text/csv" || Peek("/nowhere") != payload.ContentTypeJSON {
 		t.Error(tmpl, err)
 	}
+	if got, err := render(t, "{{/* msgconv: content-type=text/csv */}}\r\n{{.frame.num}}\r\n", payload.APIFrame, &event.Frame{}, nil); err != nil || got[0] != "0" {
+		t.Errorf("%q, %v", got, err)
+	}
 	if !Is([]byte("{{/* msgconv: per=frame */}}")) || Is([]byte("{{/* other */}}")) {
 		t.Error("the header is not known")
+	}
+}
+
+// TestNumbers: conditions see the numbers that are written.
+func TestNumbers(t *testing.T) {
+	f := &event.Frame{Time: time.UnixMilli(1000)}
+	o := f.AddObject()
+	o.Confidence, o.HasConfidence, o.Label = 0.04, true, "car"
+	nan := float32(math.NaN())
+	o.Box = event.Box{Left: nan, Top: float32(math.Inf(1)), Width: 0.96}
+	for text, want := range map[string]string{
+		`[{{range .objects}}{{.box.left}}{{.box.top}}{{default 7 .box.left}}{{default 8 .box.top}}{{end}}]`:               `[null,null,7,8]`,
+		`[{{range .objects}}{{if .box.left}}1{{else}}2{{end}}{{gt .box.top 1}}{{fixed 1 .box.left}}{{end}}]`:              `[2,false,null]`,
+		`[{{range .objects}}{{if fixed 1 .confidence}}1{{else}}2{{end}}{{eq (fixed 1 .box.width) 1}}{{end}}]`:             `[2,true]`,
+		`[{{range .objects}}{{int (fixed 0 .box.width)}}{{fixed 1 (fixed 0 .box.width)}}{{fixed 99 .confidence}}{{end}}]`: `[1,1.0,0.03999999910593033]`,
+	} {
+		if got, err := render(t, text, payload.APIFrame, f, nil); err != nil || len(got) != 1 || got[0] != want {
+			t.Errorf("%s makes %q, %v", text, got, err)
+		}
+	}
+	f.EventsFromObjects()
+	f.Events[0].At = f.Time.Add(time.Second)
+	text := `[{{range .objects}}{{eq $.frame.time .event.time}}{{lt $.frame.time .event.time}}{{end}}]`
+	if got, err := render(t, text, payload.APIEvent, f, nil); err != nil || got[0] != "[false,true]" {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 
@@ -304,6 +336,20 @@ func TestBounds(t *testing.T) {
 	}
 	f = &event.Frame{Custom: [][]byte{make([]byte, 2<<20)}}
 	if got, err := render(t, `[{{range .custom}}{{.text}}{{end}}]`, payload.APIFrame, f, nil); err == nil || len(got) != 0 {
+		t.Errorf("%d messages, %v", len(got), err)
+	}
+	f.Custom = append(f.Custom, f.Custom[0]) // long texts count for what they are
+	for range 300 {
+		f.AddObject()
+	}
+	for _, work := range []string{`{{if lt (upper $t.text) "A"}}{{end}}`, `{{if eq $t.text $u.text}}{{end}}`, `{{if eq (len $t.text) 1}}{{end}}`} {
+		text := `[{{range $u := .custom}}{{range $t := $.custom}}{{range $.objects}}` + work + `{{end}}{{end}}{{end}}]`
+		if got, err := render(t, text, payload.APIFrame, f, nil); err == nil || len(got) != 0 {
+			t.Errorf("%s: %d messages, %v", work, len(got), err)
+		}
+	}
+	many := "{{/* msgconv: per=object */}}[{{range .objects}}{{range $.objects}}{{end}}{{end}}]" // 90 300 turns in each of 300
+	if got, err := render(t, many, payload.APIFrame, f, nil); err == nil || len(got) == 0 || len(got) > 60 {
 		t.Errorf("%d messages, %v", len(got), err)
 	}
 	if got, err := render(t, `[1]`, payload.APIFrame, f, nil); err != nil || len(got) != 1 {

@@ -65,9 +65,13 @@ func (e *Encoder) Encode(f *event.Frame, emit func(payload.Payload)) error {
 		return e.message(-1, emit)
 	}
 	var first error
+	spent := 0
 	for i := range r.items() {
 		if err := e.message(i, emit); err != nil && first == nil {
 			first = err
+		}
+		if spent += r.steps; spent > maxFrameSteps {
+			return fmt.Errorf("the template takes more than %d turns of loops and calls of functions for the objects of one frame; those behind object %d are left out", maxFrameSteps, i)
 		}
 	}
 	return first
@@ -112,7 +116,8 @@ type run struct {
 	steps  int
 	over   bool   // a bound was reached
 	commas uint64 // by depth: an element was written; only where the program asks
-	clock  clock
+	clock  clock  // of the frame
+	events clock  // a text of its own: the two are compared
 	id     []byte
 	uuid   func([]byte) []byte
 	now    func() time.Time
@@ -206,3 +211,6 @@ func (r *run) step() bool {
 	}
 	return !r.over
 }
+
+// read counts the work on a long text.
+func (r *run) read(n int) { r.steps += n / 64 }

@@ -43,9 +43,26 @@ func boolean(b bool) value {
 
 func integer(n int64) value    { return value{kind: isInt, n: uint64(n)} }
 func unsigned(n uint64) value  { return value{kind: isUint, n: n} }
-func float32v(f float32) value { return value{kind: isFloat32, f: float64(f)} }
-func double(f float64) value   { return value{kind: isFloat64, f: f} }
+func float32v(f float32) value { return float(isFloat32, float64(f)) }
+func double(f float64) value   { return float(isFloat64, f) }
 func text(s string) value      { return value{kind: isText, s: s} }
+
+// float is null for NaN and infinity, which JSON has not: so if and default see what is written.
+func float(k kind, f float64) value {
+	if f-f != 0 {
+		return null()
+	}
+	return value{kind: k, f: f}
+}
+
+// fixed cuts a value to N decimals: comparisons are with the number that is written.
+func fixed(f float64, decimals int) value {
+	var b [40]byte
+	if rounded, err := strconv.ParseFloat(string(strconv.AppendFloat(b[:0], f, 'f', decimals, 64)), 64); err == nil {
+		f = rounded
+	}
+	return value{kind: isFixed, f: f, n: uint64(decimals)}
+}
 
 // number is the value as a float64; false if it is none.
 func (v *value) number() (float64, bool) {

@@ -19,6 +19,7 @@ import (
 // analyticsReader turns a buffer's GstAnalyticsRelationMeta, as analytics.c has
 // flattened it, into a frame's objects.
 type analyticsReader struct {
+	outlines  bool // they are wanted: of the schemas, the built-in ones of events have a place for them
 	tracer    outline.Tracer
 	ids       []uint32
 	rects     []outline.Rect
@@ -59,7 +60,7 @@ func (r *analyticsReader) read(list *C.EwAnList, f *event.Frame) {
 	r.masks(list, f)
 	r.fromMasks = len(f.Objects) - len(objects)
 	for i := range objects {
-		if o := &f.Objects[i]; len(o.Mask) == 0 {
+		if o := &f.Objects[i]; r.outlines && len(o.Mask) == 0 {
 			corners(&objects[i], o)
 		}
 	}
@@ -184,8 +185,9 @@ func (r *analyticsReader) masks(list *C.EwAnList, f *event.Frame) {
 		m := outline.Mask{Width: int(c.width), Height: int(c.height), Stride: int(c.stride), Bytes: int(c.bytes), BigEndian: c.big != 0}
 		m.Data = unsafe.Slice((*byte)(unsafe.Pointer(c.data)), m.Stride*(m.Height-1)+m.Width*m.Bytes)
 		if c.object >= 0 {
-			o := &f.Objects[c.object]
-			r.outline(o, c, &m, outline.Any, m.Foreground())
+			if r.outlines {
+				r.outline(&f.Objects[c.object], c, &m, outline.Any, m.Foreground())
+			}
 			continue
 		}
 		r.regions(f, c, &m, regions[:c.n_regions])
@@ -194,12 +196,20 @@ func (r *analyticsReader) masks(list *C.EwAnList, f *event.Frame) {
 	C.ew_analytics_unmap(list)
 }
 
+// mostPasses is how many times a mask is gone over for the outlines of its regions, of which each takes a pass over
+// its box: thousands that lie all over the picture, as in noise, would take minutes.
+const mostPasses = 16
+
 func (r *analyticsReader) regions(f *event.Frame, c *C.EwAnMask, m *outline.Mask, regions []C.EwAnRegion) {
 	r.ids = r.ids[:0]
 	for i := range regions {
 		r.ids = append(r.ids, uint32(regions[i].id))
 	}
 	r.rects = m.Rects(r.ids, r.rects[:0])
+	work := 0
+	if r.outlines {
+		work = mostPasses * m.Width * m.Height
+	}
 	for i, rect := range r.rects {
 		label := view(regions[i].label)
 		if rect.Empty() || label == "background" || label == "" && r.ids[i] == 0 {
@@ -213,7 +223,10 @@ func (r *analyticsReader) regions(f *event.Frame, c *C.EwAnMask, m *outline.Mask
 		x0, y0 := place(c, m, float64(rect.X0), float64(rect.Y0))
 		x1, y1 := place(c, m, float64(rect.X1), float64(rect.Y1))
 		o.Box = event.Box{Left: float32(x0), Top: float32(y0), Width: float32(x1 - x0), Height: float32(y1 - y0)}
-		r.outline(o, c, m, r.ids[i], rect)
+		if area := (rect.X1 - rect.X0) * (rect.Y1 - rect.Y0); area <= work {
+			work -= area
+			r.outline(o, c, m, r.ids[i], rect)
+		}
 	}
 }
 

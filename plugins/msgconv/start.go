@@ -70,6 +70,7 @@ func (c *converter) Start() bool {
 	if code, err := c.newEncoder(options); err != nil {
 		return fail(code, "%v", err)
 	}
+	c.roi.analytics.outlines = !c.cur.newAPI && !c.cur.usesLibrary() && c.cur.template == ""
 	c.lidar.start(options.Static)
 	c.warnType()
 	return true

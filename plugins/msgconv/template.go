@@ -34,7 +34,7 @@ func (c *converter) messageType() string {
 	case path == "":
 		return payloadJSON
 	case path != kind.path:
-		kind = kindOfTemplate{path, paytemplate.Peek(path)}
+		kind = kindOfTemplate{path, paytemplate.Peek(strings.TrimSpace(path))}
 		c.setKind(kind)
 	}
 	name, _, err := mime.ParseMediaType(kind.contentType)

@@ -17,12 +17,12 @@ SCRIPT = str(ROOT / "scripts" / "newer-gstreamer")
 DTLS = os.environ.get("EDGEWIRE_DTLS_PLUGINS", str(ROOT / "build" / "replace" / "dtls"))
 
 
-def compile_library(name, into):
-    """Builds tests/analytics/NAME.c for whatever GStreamer the process will have."""
+def compile_library(name, into, folder="analytics"):
+    """Builds tests/FOLDER/NAME.c for whatever GStreamer the process will have."""
     out = pathlib.Path(into) / f"lib{name}.so"
     flags = subprocess.run(["pkg-config", "--cflags", "gstreamer-1.0"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
-    subprocess.run(["gcc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", str(out), *flags,
-                    str(ROOT / "tests" / "analytics" / f"{name}.c")], check=True)
+    subprocess.run(["gcc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-I", str(ROOT / "capi"), "-o", str(out), *flags,
+                    str(ROOT / "tests" / folder / f"{name}.c")], check=True)
     return out
 
 
@@ -48,11 +48,11 @@ class Newer(unittest.TestCase):
 
     def test_analytics_metadata(self):
         with tempfile.TemporaryDirectory() as d:
-            newer = str(compile_library("newer", d))
+            newer, odd = str(compile_library("newer", d)), str(compile_library("odd", d, "msg2p"))
             # Under its log of everything GStreamer 1.26 asserts where it does not otherwise.
             for scope, log in (("RTLD_LOCAL", ""), ("RTLD_GLOBAL", "anrelmeta:7")):
                 with self.subTest(scope=scope):
-                    out = self.inside("python3", str(HERE / "analytics" / "inside.py"), EDGEWIRE_TEST_NEWER=newer, EDGEWIRE_TEST_SCOPE=scope,
+                    out = self.inside("python3", str(HERE / "analytics" / "inside.py"), EDGEWIRE_TEST_NEWER=newer, EDGEWIRE_TEST_SCOPE=scope, EDGEWIRE_TEST_ODD=odd,
                                       G_DEBUG="fatal-criticals", GST_DEBUG=log, GST_DEBUG_FILE="/dev/null")
                     self.assertRegex(out, r"Ran (2[5-9]|[3-9]\d) tests")
                     self.assertNotIn("skipped", out)

@@ -240,6 +240,14 @@ class Libraries(Case):
                 self.assertEqual(first, {"site": "", "sensor": "", "frame": 2, "id": first["id"], "what": "car", "score": 0.5, "box": [1, 2, 3, 4],
                                          "labels": ["re\"d", "x" * 200]})
 
+    def test_numbers_that_json_has_not(self):
+        for number in (float("nan"), float("inf")):
+            for api in ("", "msg2p-newapi=1 frame-interval=1"):
+                with self.subTest(number=number, api=api):
+                    buffers, result = run(f"msg2p-lib={self.objects} payload-type=257 {api}", [rgb_frame(0, rois=[("car", 1, 2, 3, 4, {"detection": {"confidence": number}})])])
+                    self.assertEqual(result.text(), "")
+                    self.assertIsNone(json.loads(payload(buffers[0][0]), parse_constant=self.fail)["score"])
+
     def test_multiple_payloads_and_buffers(self):
         for api in ("", "msg2p-newapi=1 frame-interval=1"):
             with self.subTest(api=api):
@@ -287,12 +295,21 @@ class Libraries(Case):
 
     def test_pointers_that_lead_nowhere(self):
         for mode, properties in (("nowhere", ""), ("far", ""), ("unmapped", ""), ("nowhere", "msg2p-newapi=1 frame-interval=1"), ("many", "multiple-payloads=1"),
-                                 ("no-list", "multiple-payloads=1")):
+                                 ("no-list", "multiple-payloads=1"), ("large", ""), ("short", ""), ("short", "multiple-payloads=1")):
             with self.subTest(mode=mode, properties=properties):
                 messages, result, *_ = self.odd_run(mode, properties)
                 self.assertEqual(messages, [[], []])
                 self.assertEqual(result.errors, [])
                 if mode != "no-list":
+                    self.assertIn("frame 0 gives no message: ", result.text())
+
+    def test_pointers_that_lead_nowhere_and_messages_as_buffers(self):
+        for mode in ("unmapped", "large", "short"):
+            for kind, caps in ((2, "application/x-protobuf"), (257, "application/json")):
+                with self.subTest(mode=mode, kind=kind):
+                    buffers, result = run(f"msg2p-lib={self.odd} payload-type={kind} config={mode}", [rgb_frame(i, rois=[CAR]) for i in range(2)],
+                                          tail=f"{caps} ! appsink name=out sync=false")
+                    self.assertEqual((buffers, result.errors), ([], []))
                     self.assertIn("frame 0 gives no message: ", result.text())
 
     def test_libraries_of_old_releases(self):
@@ -309,6 +326,10 @@ class Libraries(Case):
         self.assertTrue(result.error.matches(Gst.LibraryError.quark(), Gst.LibraryError.INIT))
         self.refused("msg2p-lib=nowhere/libx.so", "relative path")
         self.refused(f"msg2p-lib={self.file('text', 'libtext.so')}", "libtext.so", "cannot be opened")
+        pipe = self.folder / "pipe.so"
+        os.mkfifo(pipe)
+        for path in (pipe, self.folder, "/dev/null"):
+            self.refused(f"msg2p-lib={path}", "is not a regular file")
         self.refused("msg2p-lib=libm.so.6", "does not export nvds_msg2p_ctx_create", "C linkage")
         self.refused(f"msg2p-lib={self.build('tests/msg2p/odd.c', '-DNO_RELEASE')}", "does not export nvds_msg2p_release;")
         result = self.refused(f"msg2p-lib={self.odd} config=refuse", "nvds_msg2p_ctx_create", "refuse")
@@ -337,6 +358,24 @@ class Libraries(Case):
                 kept.append(p["out"].emit("try-pull-sample", 5 * Gst.SECOND).get_buffer())
                 p.state(Gst.State.NULL)
             self.assertEqual([metas(b) for b in kept], [[b'{"odd":1}']] * 5)  # messages outlive the library's context
+
+    def test_several_elements_at_once(self):
+        """Each has a context of its own, and calls come from as many threads."""
+        before = ctypes.CDLL(self.odd).odd_payloads()
+        branch = f"queue ! msgconv msg2p-lib={self.odd} payload-type=257 multiple-payloads=1 msg2p-newapi=1 frame-interval=1 ! fakesink name=s%d signal-handoffs=true"
+        got = [[] for _ in range(4)]
+        with Pipeline(f"{APPSRC} ! tee name=t " + " ".join(f"t. ! {branch % i}" for i in range(4))) as p:
+            for i in range(4):
+                p[f"s{i}"].connect("handoff", lambda _s, b, _p, i=i: got[i].append(len(metas(b))))
+            p.play()
+            for i in range(100):
+                p["src"].emit("push-buffer", rgb_frame(i, rois=[CAR] * 3))
+            p["src"].emit("end-of-stream")
+            result = p.pump(20)
+        self.assertEqual((result.eos, result.text()), (True, ""))
+        self.assertEqual(got, [[6] * 100] * 4)
+        lib = ctypes.CDLL(self.odd)
+        self.assertEqual((lib.odd_contexts(), lib.odd_payloads() - before), (0, 0))
 
     def test_a_library_that_crashes_is_the_end_and_not_a_hang(self):
         script = ("import sys; sys.path.insert(0, %r)\nimport ewtest, test_msgconv\n"

@@ -5,6 +5,7 @@
  */
 #include "nvds_msg2p.h"
 #include <string.h>
+#include <sys/mman.h>
 
 static gint contexts, payloads; /* that are not freed */
 static gchar last[256];         /* what the last call got */
@@ -58,6 +59,19 @@ static NvDsPayload *odd(NvDsMsg2pCtx *ctx)
 	if (strcmp(mode, "unmapped") == 0) {
 		NvDsPayload *p = message(NULL, 100);
 		p->payload = (gpointer)0x600000000000;
+		return p;
+	}
+	if (strcmp(mode, "large") == 0) {
+		NvDsPayload *p = message("{", 1);
+		p->payloadSize = G_MAXUINT;
+		return p;
+	}
+	if (strcmp(mode, "short") == 0) { /* ends before it says so, at the end of what is mapped */
+		NvDsPayload *p = message(NULL, 5000);
+		gchar *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		munmap(pages + 4096, 4096);
+		p->payload = pages;
+		pages[0] = '{';
 		return p;
 	}
 	if (strcmp(mode, "crash") == 0)

@@ -65,11 +65,11 @@ static void add_text(GString *json, const gchar *text)
 	g_free(valid);
 }
 
-/* Numbers have a point, whatever the locale of the application. */
+/* Numbers have a point, whatever the locale of the application. JSON has no NaN and no infinity. */
 static void add_number(GString *json, double number)
 {
 	gchar buf[G_ASCII_DTOSTR_BUF_SIZE];
-	g_string_append(json, g_ascii_formatd(buf, sizeof buf, "%g", number));
+	g_string_append(json, number - number == 0 ? g_ascii_formatd(buf, sizeof buf, "%g", number) : "null");
 }
 
 static void add_box(GString *json, double left, double top, double width, double height)

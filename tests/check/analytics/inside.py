@@ -22,6 +22,9 @@ PERSON = (2, 4, 12, 40)
 # What GStreamer 1.30 adds, from a library of others, or in the global scope, as of a GStreamer that is linked into the program.
 REAL = ctypes.CDLL("libgstanalytics-1.0.so.0", mode=ctypes.RTLD_GLOBAL)
 NEWER = ctypes.CDLL(os.environ["EDGEWIRE_TEST_NEWER"], mode=getattr(ctypes, os.environ["EDGEWIRE_TEST_SCOPE"]))
+ODD = os.environ["EDGEWIRE_TEST_ODD"]  # a converter library (tests/msg2p)
+LIBRARY = ctypes.CDLL(ODD)
+LIBRARY.odd_last.restype = ctypes.c_char_p
 NEWER.add_point.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_float]
 NEWER.add_group.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint), ctypes.c_uint]
 NEWER.add_text.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_float]
@@ -325,6 +328,30 @@ class Outlines(unittest.TestCase):
         f = Frame()
         f.mask(["0220", "0220"], [0, 2], (3, 4, 0, 0))
         self.assertEqual(objects(f), ["0|4|4|6|6|"])
+
+    def test_noise(self):
+        """Thousands of regions all over the picture are objects; their outlines would take minutes."""
+        side, count = 768, 20000
+        mask = Gst.Buffer.new_wrapped(random.Random(1).randbytes(2 * side * side))
+        GstVideo.buffer_add_video_meta(mask, 0, GstVideo.VideoFormat.GRAY16_LE, side, side)
+        f = Frame()
+        ok, seg = f.meta.add_segmentation_mtd(mask, GstAnalytics.SegmentationType.SEMANTIC, list(range(1, count + 1)), 0, 0, 64, 48)
+        _, names = f.meta.add_cls_mtd([0.5] * count, [quark("person")] * count)
+        f.relate(REL.N_TO_N, seg.id, names.id)
+        m = self.masked(f)
+        self.assertGreater(len(m["objects"]), 0.99 * count)
+        self.assertGreaterEqual(len(m["masks"]), 1)
+        self.assertLess(len(m["masks"]), 1000)
+
+    def test_a_library_gets_the_plain_kind_of_an_object(self):
+        """Objects of the kinds with an outline would have a structure that is longer."""
+        f = Frame()
+        od = f.od("car", (10, 20, 8, 6))
+        f.relate(REL.RELATE_TO, od, f.mask(["11"], [1], (10, 20, 8, 6)))
+        f.relate(REL.RELATE_TO, od, f.cls({"red": 0.5}))
+        messages, result = convert(f"msg2p-lib={ODD} payload-type=257 config=fine", f)
+        self.assertEqual((messages, result.text()), ([{"odd": 1}], ""))
+        self.assertEqual(LIBRARY.odd_last().decode(), "generate 1 type=2 objType=0 frame=0 component=0")
 
     def test_masks_that_lie(self):
         def spoil(name, value):
