@@ -288,7 +288,7 @@ func (f *function) decimals() *expr {
 		if math.Abs(x) >= 1e15 {
 			return v
 		}
-		return fixed(x, int(min(max(places, 0), maxDecimals)))
+		return value{kind: isFixed, f: x, n: uint64(min(max(places, 0), maxDecimals))}
 	}}
 }
 
@@ -297,10 +297,11 @@ func whole(v value) value {
 	if v.kind != isFloat32 && v.kind != isFloat64 && v.kind != isFixed {
 		return v
 	}
-	if math.IsNaN(v.f) || math.Abs(v.f) >= 1<<63 {
+	f, _ := v.number()
+	if math.Abs(f) >= 1<<63 {
 		return null()
 	}
-	return integer(int64(v.f))
+	return integer(int64(f))
 }
 
 // csv is a field of RFC 4180: in quotes where it must be.

@@ -55,13 +55,13 @@ func float(k kind, f float64) value {
 	return value{kind: k, f: f}
 }
 
-// fixed cuts a value to N decimals: comparisons are with the number that is written.
-func fixed(f float64, decimals int) value {
+// rounded is the number that a value with n decimals is written as: comparisons are with that.
+func (v *value) rounded() float64 {
 	var b [40]byte
-	if rounded, err := strconv.ParseFloat(string(strconv.AppendFloat(b[:0], f, 'f', decimals, 64)), 64); err == nil {
-		f = rounded
+	if f, err := strconv.ParseFloat(string(strconv.AppendFloat(b[:0], v.f, 'f', int(v.n), 64)), 64); err == nil {
+		return f
 	}
-	return value{kind: isFixed, f: f, n: uint64(decimals)}
+	return v.f
 }
 
 // number is the value as a float64; false if it is none.
@@ -71,8 +71,10 @@ func (v *value) number() (float64, bool) {
 		return float64(int64(v.n)), true
 	case isUint:
 		return float64(v.n), true
-	case isFloat32, isFloat64, isFixed:
+	case isFloat32, isFloat64:
 		return v.f, true
+	case isFixed:
+		return v.rounded(), true
 	}
 	return 0, false
 }
@@ -82,8 +84,10 @@ func (v *value) true() bool {
 	switch v.kind {
 	case isBool, isInt, isUint:
 		return v.n != 0
-	case isFloat32, isFloat64, isFixed:
+	case isFloat32, isFloat64:
 		return v.f != 0
+	case isFixed:
+		return v.rounded() != 0
 	case isText:
 		return v.s != ""
 	}

@@ -62,15 +62,19 @@ type converter struct {
 	changed atomic.Bool    // set or wanted differs from what the stream works with
 
 	// Of the streaming thread, between Start and Stop.
-	cur           settings
-	labels        labelMap
-	encoder       encoder
-	selection     payload.Selection
-	frame         event.Frame
-	roi           roiReader
-	nvds          batchReader
-	lidar         lidarReader
-	debug         *debugWriter
+	cur       settings
+	labels    labelMap
+	encoder   encoder
+	selection payload.Selection
+	frame     event.Frame
+	roi       roiReader
+	nvds      batchReader
+	lidar     lidarReader
+	debug     *debugWriter
+	failures  struct {
+		told   time.Time // of the last warning
+		untold uint64    // failures since
+	}
 	count         uint64  // frames since Start, without those in skipped
 	skipped       *uint64 // C memory: frames since the element was made that were not worth a look
 	width, height int
@@ -372,8 +376,24 @@ func (c *converter) encode(b gst.Buffer) {
 	err := c.encoder.Encode(&c.frame, c.emit)
 	c.encoded()
 	if err != nil {
-		c.tell(gst.StreamEncode, "msgconv: frame "+itoa(c.frame.Num)+" gives no message: "+err.Error())
+		c.failed(err)
 	}
+}
+
+// failed tells of a frame without a message, at most once a second: a template or a library that fails for one frame
+// fails for the next as well.
+func (c *converter) failed(err error) {
+	now := time.Now()
+	if now.Sub(c.failures.told) < time.Second {
+		c.failures.untold++
+		return
+	}
+	text := "msgconv: frame " + itoa(c.frame.Num) + " gives no message: " + err.Error()
+	if c.failures.untold > 0 {
+		text += ". Nor did " + itoa(c.failures.untold) + " frames before it."
+	}
+	c.failures.told, c.failures.untold = now, 0
+	c.tell(gst.StreamEncode, text)
 }
 
 // tell posts a warning, at once or when the batch's lock is given back.

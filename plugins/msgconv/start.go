@@ -71,6 +71,7 @@ func (c *converter) Start() bool {
 		return fail(code, "%v", err)
 	}
 	c.roi.analytics.outlines = !c.cur.newAPI && !c.cur.usesLibrary() && c.cur.template == ""
+	c.failures.told, c.failures.untold = time.Time{}, 0
 	c.lidar.start(options.Static)
 	c.warnType()
 	return true

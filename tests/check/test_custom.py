@@ -303,6 +303,12 @@ class Libraries(Case):
                 if mode != "no-list":
                     self.assertIn("frame 0 gives no message: ", result.text())
 
+    def test_failures_do_not_flood_the_bus(self):
+        messages, result, *_ = self.odd_run("large", frames=300)
+        self.assertEqual(messages, [[]] * 300)
+        self.assertTrue(1 <= len(result.warnings) <= 30, result.text()[:1000])
+        self.assertIn("frame 0 gives no message: ", result.warnings[0])
+
     def test_pointers_that_lead_nowhere_and_messages_as_buffers(self):
         for mode in ("unmapped", "large", "short"):
             for kind, caps in ((2, "application/x-protobuf"), (257, "application/json")):
