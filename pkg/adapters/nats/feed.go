@@ -35,9 +35,9 @@ type placeKey struct {
 
 // A place is how far a topic was received: its consumer can be deleted while we are away, or under our hands.
 type place struct {
-	created time.Time           // of the stream: another one counts anew
-	last    uint64              // the latest message that came
-	open    map[uint64]struct{} // those that are not acknowledged
+	created time.Time // of the stream: another one counts anew
+	last    uint64    // the latest message that came
+	open    uint64    // the first that was not acknowledged when the connection ended; 0 means none
 	// What an earlier connection, or another process, had before us is open from floor to until.
 	floor, until uint64
 }
@@ -48,8 +48,8 @@ func (p *place) reached() uint64 {
 	if p.floor < p.until {
 		n = min(n, p.floor)
 	}
-	for seq := range p.open {
-		n = min(n, seq-1)
+	if p.open > 0 {
+		n = min(n, p.open-1)
 	}
 	return n
 }
@@ -199,7 +199,6 @@ func (s *subscriber) feed(ctx context.Context, k *link, sub *outbox.Subscription
 		at := f.consumer.CachedInfo()
 		f.place = &place{created: info.Created, last: at.AckFloor.Stream, floor: at.AckFloor.Stream, until: at.Delivered.Stream}
 	}
-	f.place.open = map[uint64]struct{}{}
 	s.places[key] = f.place
 	config := f.consumer.CachedInfo().Config
 	f.ackWait, f.most = config.AckWait, config.MaxRequestBatch
@@ -372,13 +371,12 @@ func (s *subscriber) received(r *receiving, sub *outbox.Subscription, f *feed, m
 	first := r.next + 1
 	for i, m := range messages {
 		r.next++
-		list[i] = incoming(m)
+		h := &handed{m: m, from: f, size: len(m.Data())}
+		list[i], h.seq = incoming(m)
 		list[i].Token = ackToken{r, r.next}
-		h := &handed{m: m, from: f, seq: sequence(m), size: len(m.Data())}
 		r.held[r.next] = h
 		f.out++
 		f.bytes += h.size
-		f.place.open[h.seq] = struct{}{}
 		f.place.last = max(f.place.last, h.seq)
 	}
 	for len(list) > 0 {
@@ -399,11 +397,4 @@ func (s *subscriber) received(r *receiving, sub *outbox.Subscription, f *feed, m
 		list, first = list[n:], first+uint64(n)
 	}
 	r.mu.Unlock()
-}
-
-func sequence(m jetstream.Msg) uint64 {
-	if meta, err := m.Metadata(); err == nil {
-		return meta.Sequence.Stream
-	}
-	return 0
 }
