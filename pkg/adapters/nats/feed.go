@@ -20,6 +20,7 @@ import (
 
 const (
 	receiveAtOnce = 128
+	askAtOnce     = 4096     // the library makes room for as many with each request
 	maxHeldBytes  = 64 << 20 // of payloads that are not acknowledged, over all feeds, and one message each
 	sizeRoom      = 8 << 10  // subject, reply subject and the protocol's own in the size of a message
 	// While most of a window is with the receiver, acknowledgements come in ones: some are gathered per request.
@@ -167,7 +168,8 @@ func (s *subscriber) feed(ctx context.Context, k *link, sub *outbox.Subscription
 		}
 		begin := info.State.LastSeq
 		switch {
-		case p != nil && (!p.created.Equal(info.Created) || p.reached() > info.State.LastSeq), p == nil && sub.FromStart:
+		case p != nil && (!p.created.Equal(info.Created) || p.reached() > info.State.LastSeq), p == nil && sub.FromStart,
+			p != nil && info.Config.Retention == jetstream.WorkQueuePolicy: // what is acknowledged is gone from such a stream
 			begin = 0
 		case p != nil:
 			begin = p.reached()
@@ -299,7 +301,7 @@ func (s *subscriber) bring(ctx context.Context, r *receiving, sub *outbox.Subscr
 			}
 			n, bytes = r.wait(f)
 		}
-		if f.most > 0 {
+		if n = min(n, askAtOnce); f.most > 0 {
 			n = min(n, f.most)
 		}
 		opts := []jetstream.FetchOpt{jetstream.FetchContext(ctx)}
