@@ -84,3 +84,62 @@ func BenchmarkLibrary(b *testing.B) {
 	b.StopTimer()
 	report(b, cpu()-before)
 }
+
+// An acker is a Receiver that hands messages to a goroutine, which acknowledges them.
+type acker chan []adapters.Incoming
+
+func (a acker) Receive(m []adapters.Incoming)    { a <- m }
+func (a acker) Subscribed(topic string, e error) {}
+
+// fill makes a stream with as many messages as are to come.
+func fill(b *testing.B) *testServer {
+	s := server(b).withStream(b, "bench", "bench")
+	k, js := s.dial(b)
+	defer k.Close()
+	for range b.N {
+		_, err := js.PublishAsync("bench", make([]byte, benchBody), jetstream.WithStallWait(10*time.Second))
+		must(b, err)
+	}
+	<-js.PublishAsyncComplete()
+	return s
+}
+
+// BenchmarkReceive: messages of 1 kB of a stream on disk, each acknowledged.
+func BenchmarkReceive(b *testing.B) {
+	s := fill(b)
+	var sink counter
+	c, err := adapter{}.Open(adapters.Config{ConnStr: s.ConnStr(), ReceiveOnly: true}, &sink)
+	must(b, err)
+	defer c.Close()
+	a := make(acker, adapters.DefaultWindow)
+	b.ResetTimer()
+	before := cpu()
+	must(b, c.(*conn).Subscribe(adapters.SubscribeConfig{Topics: []string{"bench"}, Group: "bench", FromStart: true}, a))
+	for n := 0; n < b.N; {
+		m := <-a
+		n += len(m)
+		c.(*conn).Ack(m)
+	}
+	b.StopTimer()
+	report(b, cpu()-before)
+}
+
+// BenchmarkLibraryReceive is the same with the library's Consume.
+func BenchmarkLibraryReceive(b *testing.B) {
+	s := fill(b)
+	k, js := s.dial(b)
+	defer k.Close()
+	consumer, err := js.CreateConsumer(b.Context(), "bench", jetstream.ConsumerConfig{Durable: "bench", AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: adapters.DefaultWindow})
+	must(b, err)
+	came := make(chan jetstream.Msg, adapters.DefaultWindow)
+	b.ResetTimer()
+	before := cpu()
+	cc, err := consumer.Consume(func(m jetstream.Msg) { came <- m }, jetstream.PullMaxMessages(adapters.DefaultWindow))
+	must(b, err)
+	defer cc.Stop()
+	for range b.N {
+		_ = (<-came).Ack()
+	}
+	b.StopTimer()
+	report(b, cpu()-before)
+}

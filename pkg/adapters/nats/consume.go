@@ -109,7 +109,6 @@ func (r *receiving) ack(n uint64) {
 		r.given--
 		h.from.out--
 		h.from.bytes -= h.size
-		delete(h.from.place.open, h.seq)
 		r.acked = append(r.acked, h.m)
 		r.room.Broadcast()
 	}
@@ -235,6 +234,11 @@ func (s *subscriber) goodbye(k *link, r *receiving) {
 	slices.SortFunc(held, func(a, b *handed) int { return cmp.Compare(a.seq, b.seq) })
 	r.mu.Lock()
 	clear(r.held)
+	for _, h := range held {
+		if p := h.from.place; p.open == 0 || h.seq < p.open {
+			p.open = h.seq
+		}
+	}
 	r.mu.Unlock()
 	for _, h := range held {
 		_ = h.m.NakWithDelay(giveBackAfter)
@@ -242,9 +246,11 @@ func (s *subscriber) goodbye(k *link, r *receiving) {
 	_ = k.FlushTimeout(adapters.AckTimeout)
 }
 
-func incoming(m jetstream.Msg) adapters.Incoming {
-	in := adapters.Incoming{Topic: m.Subject(), Payload: m.Data()}
+// incoming turns a message of the library into ours, and gives its place in the stream.
+func incoming(m jetstream.Msg) (in adapters.Incoming, seq uint64) {
+	in = adapters.Incoming{Topic: m.Subject(), Payload: m.Data()}
 	if meta, err := m.Metadata(); err == nil {
+		seq = meta.Sequence.Stream
 		in.TimestampMS = meta.Timestamp.UnixMilli()
 		in.Position = meta.Stream + ":" + strconv.FormatUint(meta.Sequence.Stream, 10)
 		in.Redelivered = meta.NumDelivered > 1
@@ -271,5 +277,5 @@ func incoming(m jetstream.Msg) adapters.Incoming {
 			}
 		}
 	}
-	return in
+	return in, seq
 }

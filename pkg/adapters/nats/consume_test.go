@@ -102,6 +102,46 @@ func TestConsumerIsGone(t *testing.T) {
 	}
 }
 
+// TestWorkQueue: a stream that drops what is acknowledged takes no consumer that begins in its middle.
+func TestWorkQueue(t *testing.T) {
+	s := server(t)
+	k, js := s.dial(t)
+	defer k.Close()
+	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "work", Subjects: []string{"work"}, Retention: jetstream.WorkQueuePolicy})
+	must(t, err)
+	c, _ := open(t, s.ConnStr(), "")
+	col := subscribe(t, c, adapters.SubscribeConfig{Topics: []string{"work"}, Group: "g", FromStart: true})
+	put(t, js, "work", 1, 3)
+	c.Ack(col.Wait(t, 3))
+	name := consumerName("g", "work")
+	acknowledged(t, js, "work", name)
+	must(t, js.DeleteConsumer(t.Context(), "work", name))
+	put(t, js, "work", 4, 6)
+	if got := payloads(col.Wait(t, 6)); got != "1 2 3 4 5 6" {
+		t.Error(got)
+	}
+}
+
+// TestLimitedUser: the rights that the page names are enough.
+func TestLimitedUser(t *testing.T) {
+	s := server(t, "--config-line", "authorization: { users: [ { user: u, password: pw, permissions: { publish: [ \"$JS.API.STREAM.NAMES\", \"$JS.API.STREAM.INFO.*\", "+
+		"\"$JS.API.CONSUMER.>\", \"$JS.ACK.>\" ], subscribe: [ \"_INBOX.>\" ] } }, { user: admin, password: pw } ] }")
+	k, js := s.dial(t, client.UserInfo("admin", "pw"))
+	defer k.Close()
+	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "tests", Subjects: []string{"limited"}})
+	must(t, err)
+	c, _ := open(t, s.ConnStr(), "username=u\npassword=pw\n")
+	for _, group := range []string{"g", ""} {
+		col := subscribe(t, c, adapters.SubscribeConfig{Topics: []string{"limited"}, Group: group})
+		if err := col.Refused("limited"); err != nil {
+			t.Fatal(err)
+		}
+		put(t, js, "limited", 1, 3)
+		c.Ack(col.Wait(t, 3))
+	}
+	acknowledged(t, js, "tests", consumerName("g", "limited"))
+}
+
 // TestEarlierOpen: what an earlier process has not acknowledged comes after a loss of the consumer, too.
 func TestEarlierOpen(t *testing.T) {
 	s := server(t).withStream(t, "tests", "open")

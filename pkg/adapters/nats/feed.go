@@ -20,6 +20,7 @@ import (
 
 const (
 	receiveAtOnce = 128
+	askAtOnce     = 4096     // the library makes room for as many with each request
 	maxHeldBytes  = 64 << 20 // of payloads that are not acknowledged, over all feeds, and one message each
 	sizeRoom      = 8 << 10  // subject, reply subject and the protocol's own in the size of a message
 	// While most of a window is with the receiver, acknowledgements come in ones: some are gathered per request.
@@ -35,9 +36,9 @@ type placeKey struct {
 
 // A place is how far a topic was received: its consumer can be deleted while we are away, or under our hands.
 type place struct {
-	created time.Time           // of the stream: another one counts anew
-	last    uint64              // the latest message that came
-	open    map[uint64]struct{} // those that are not acknowledged
+	created time.Time // of the stream: another one counts anew
+	last    uint64    // the latest message that came
+	open    uint64    // the first that was not acknowledged when the connection ended; 0 means none
 	// What an earlier connection, or another process, had before us is open from floor to until.
 	floor, until uint64
 }
@@ -48,8 +49,8 @@ func (p *place) reached() uint64 {
 	if p.floor < p.until {
 		n = min(n, p.floor)
 	}
-	for seq := range p.open {
-		n = min(n, seq-1)
+	if p.open > 0 {
+		n = min(n, p.open-1)
 	}
 	return n
 }
@@ -167,7 +168,8 @@ func (s *subscriber) feed(ctx context.Context, k *link, sub *outbox.Subscription
 		}
 		begin := info.State.LastSeq
 		switch {
-		case p != nil && (!p.created.Equal(info.Created) || p.reached() > info.State.LastSeq), p == nil && sub.FromStart:
+		case p != nil && (!p.created.Equal(info.Created) || p.reached() > info.State.LastSeq), p == nil && sub.FromStart,
+			p != nil && info.Config.Retention == jetstream.WorkQueuePolicy: // what is acknowledged is gone from such a stream
 			begin = 0
 		case p != nil:
 			begin = p.reached()
@@ -199,7 +201,6 @@ func (s *subscriber) feed(ctx context.Context, k *link, sub *outbox.Subscription
 		at := f.consumer.CachedInfo()
 		f.place = &place{created: info.Created, last: at.AckFloor.Stream, floor: at.AckFloor.Stream, until: at.Delivered.Stream}
 	}
-	f.place.open = map[uint64]struct{}{}
 	s.places[key] = f.place
 	config := f.consumer.CachedInfo().Config
 	f.ackWait, f.most = config.AckWait, config.MaxRequestBatch
@@ -300,7 +301,7 @@ func (s *subscriber) bring(ctx context.Context, r *receiving, sub *outbox.Subscr
 			}
 			n, bytes = r.wait(f)
 		}
-		if f.most > 0 {
+		if n = min(n, askAtOnce); f.most > 0 {
 			n = min(n, f.most)
 		}
 		opts := []jetstream.FetchOpt{jetstream.FetchContext(ctx)}
@@ -372,13 +373,12 @@ func (s *subscriber) received(r *receiving, sub *outbox.Subscription, f *feed, m
 	first := r.next + 1
 	for i, m := range messages {
 		r.next++
-		list[i] = incoming(m)
+		h := &handed{m: m, from: f, size: len(m.Data())}
+		list[i], h.seq = incoming(m)
 		list[i].Token = ackToken{r, r.next}
-		h := &handed{m: m, from: f, seq: sequence(m), size: len(m.Data())}
 		r.held[r.next] = h
 		f.out++
 		f.bytes += h.size
-		f.place.open[h.seq] = struct{}{}
 		f.place.last = max(f.place.last, h.seq)
 	}
 	for len(list) > 0 {
@@ -399,11 +399,4 @@ func (s *subscriber) received(r *receiving, sub *outbox.Subscription, f *feed, m
 		list, first = list[n:], first+uint64(n)
 	}
 	r.mu.Unlock()
-}
-
-func sequence(m jetstream.Msg) uint64 {
-	if meta, err := m.Metadata(); err == nil {
-		return meta.Sequence.Stream
-	}
-	return 0
 }

@@ -77,7 +77,7 @@ func (s *testServer) Consume(t *testing.T, topic string, n int) (got []adapterte
 		came := 0
 		for m := range batch.Messages() {
 			came++
-			in := incoming(m)
+			in, _ := incoming(m)
 			r := adaptertest.Received{Topic: in.Topic, Key: in.Key, Payload: in.Payload, TimestampMS: in.TimestampMS}
 			in.Headers.Each(func(name, value []byte) bool {
 				switch string(name) {
