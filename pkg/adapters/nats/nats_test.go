@@ -346,13 +346,13 @@ func TestStopped(t *testing.T) {
 	must(t, err)
 	never, _ := open(t, s.ConnStr(), "")
 	time.Sleep(50 * time.Millisecond) // both hang in the network now
-	if d := time.Since(began); d > time.Second {
+	if d := time.Since(began); d > 3*time.Second {
 		t.Errorf("Publish took %v", d)
 	}
 	for _, x := range []*conn{other, never} {
 		began = time.Now()
 		must(t, x.Close())
-		if d := time.Since(began); d > 800*time.Millisecond {
+		if d := time.Since(began); d > 3*time.Second {
 			t.Errorf("Close took %v", d)
 		}
 	}
