@@ -65,7 +65,7 @@ def run(b):
     programs = b.compile_gst("gstbench.c"), b.compile_rdkafka("rdkafka_producer.c"), b.compile_rdkafka("rdkafka_topic.c")
     pki = b.dir / "pki"
     command([ROOT / "scripts" / "test-pki", pki])
-    with b.kafka(PROPERTIES.replace("@PKI@", str(pki)), "--add-scram", "SCRAM-SHA-512=[name=bench,password=bench-secret]") as plain:
+    with b.kafka(PROPERTIES.replace("@PKI@", str(pki)), "--optimise", "--add-scram", "SCRAM-SHA-512=[name=bench,password=bench-secret]") as plain:
         ports = dict(line.split("=") for line in (b.dir / "kafka" / "ports").read_text().split())
         seen = {size: measure(b, programs, plain, ports, pki, size) for size in SIZES}
     table(seen)
