@@ -25,7 +25,7 @@ def run(b):
     numbers = itertools.count(1)
     source = f"fakesrc num-buffers={count} sizetype=fixed sizemax={SIZE} filltype=zero ! application/json"
 
-    with b.kafka(PROPERTIES) as server:
+    with b.kafka(PROPERTIES, "--optimise") as server:
         def arrived(topic):
             """Every message stands in the log, and the one that warmed up."""
             n = json.loads(command([topic_tool, server, topic, "delete"]))["messages"]
