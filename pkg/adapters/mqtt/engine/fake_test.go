@@ -113,7 +113,7 @@ func (s *script) open(t *testing.T, o Options, r *adaptertest.Recorder) *Conn {
 	t.Cleanup(func() {
 		began := time.Now()
 		_ = c.Close()
-		if d := time.Since(began); d > 3*time.Second {
+		if d := time.Since(began); d > time.Second {
 			t.Errorf("Close took %v", d)
 		}
 	})
