@@ -33,8 +33,9 @@ type link struct {
 	closed chan *rabbit.Error
 	blocks chan rabbit.Blocking
 
-	over chan struct{}
-	wg   sync.WaitGroup
+	parting sync.Once
+	over    chan struct{}
+	wg      sync.WaitGroup
 }
 
 // A lost error is why a connection was not made, or was lost.
@@ -90,7 +91,7 @@ func (c *conn) dial(l listener, purpose string) (*link, error) {
 		select {
 		case <-c.Stop:
 			if r := standing.Load(); r != nil {
-				_ = r.CloseDeadline(time.Now().Add(closePatience))
+				k.goodbye(r)
 			}
 			_ = k.wire.Close()
 		case <-k.over:
@@ -140,10 +141,16 @@ func (k *link) lost(err error) error {
 	return &lostError{cause: err, secure: k.secure}
 }
 
+// goodbye ends the connection in an orderly way if it stands. Whoever comes second waits for the first: closing the
+// wire meanwhile would lose the acknowledgements that are on their way.
+func (k *link) goodbye(r *rabbit.Connection) {
+	k.parting.Do(func() { _ = r.CloseDeadline(time.Now().Add(closePatience)) })
+}
+
 // end closes the link, in an orderly way if it stands, and joins what it has started.
 func (k *link) end() {
-	if k.Connection != nil && !k.IsClosed() {
-		_ = k.CloseDeadline(time.Now().Add(closePatience))
+	if k.Connection != nil {
+		k.goodbye(k.Connection)
 	}
 	_ = k.wire.Close()
 	close(k.over)
