@@ -90,9 +90,12 @@ class Bench:
         return program
 
     def compile_rdkafka(self, source):
-        """Links with the very librdkafka that the core uses."""
-        return self.compile(source, "-include", CORE / "rdkafka-rename.h", f"-isystem{CORE / 'include'}", f"-L{CORE}",
-                            f"-Wl,-rpath,{CORE}", "-ledgewire-rdkafka")
+        """Links with librdkafka as its makers ship it: the archive that the core's own is made of, as it is."""
+        module = "github.com/confluentinc/confluent-kafka-go/v2"
+        vendor = pathlib.Path(run(["go", "list", "-m", "-f", "{{.Dir}}", module], cwd=ROOT).strip()) / "kafka" / "librdkafka_vendor"
+        arch = run(["go", "env", "GOARCH"], cwd=ROOT).strip()
+        return self.compile(source, f"-isystem{CORE / 'include'}", vendor / f"librdkafka_glibc_linux_{arch}.a",
+                            "-lm", "-ldl", "-lpthread", "-lrt")
 
     # Running
 

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+//go:build !dynamic
+
+/*
+ * librdkafka's threads call poll through here: both ways of linking say --wrap=poll. (The shared core has this file in
+ * its private librdkafka, which scripts/build-rdkafka links.)
+ *
+ * While messages wait and the requests that may be under way are, the thread of a broker asks its socket again and
+ * again without waiting, and so burns a core for as long as the server is the slower one. Nothing can change for it
+ * but by what it polls for: an answer, room in the socket, or a byte in the pipe that other threads wake it with. So
+ * a thread that has just found nothing waits a little for one of these.
+ */
+#include <poll.h>
+#include <stdatomic.h>
+
+#include "calm.h"
+
+enum { PATIENCE_MS = 1 }; /* what becomes due by the clock alone may be late by so much */
+
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+
+static atomic_ulong calls;
+
+unsigned long ew_calm_calls(void) { return atomic_load_explicit(&calls, memory_order_relaxed); }
+
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	static __thread int in_vain = -1; /* the first descriptor of a poll that did not wait and found nothing */
+	int found;
+
+	atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
+	if (timeout_ms != 0 || n == 0) {
+		in_vain = -1;
+		return __real_poll(fds, n, timeout_ms);
+	}
+	found = __real_poll(fds, n, in_vain == fds[0].fd ? PATIENCE_MS : 0);
+	in_vain = found == 0 ? fds[0].fd : -1;
+	return found;
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef EW_CALM_H
+#define EW_CALM_H
+
+/* How often librdkafka has called poll, in this process. */
+unsigned long ew_calm_calls(void);
+
+#endif
