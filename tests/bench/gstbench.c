@@ -8,7 +8,8 @@
  * EOS; loading, negotiation and connecting are done before, while the first buffer is held back. CPU is that of the whole process,
  * every thread of it; disk_bytes is what the process has written to files on a disk. With --warm, the element
  * NAME is a msgbroker: one message is published by its action signal and acknowledged before the clocks start,
- * and counters are the integers of its stats property. With --rate, the source gives N buffers a second.
+ * and counters are the integers of its stats property. With --rate, the source gives N buffers a second, those of a
+ * millisecond at once.
  * The exit status is 1 for a pipeline that ends in an error; warnings go to stderr.
  *
  * The element roisrc is there as well.
@@ -116,7 +117,7 @@ static GstPadProbeReturn pace(GstPad *pad, GstPadProbeInfo *info, gpointer data)
   (void)pad;
   (void)info;
   if (due > now)
-    g_usleep(due - now);
+    g_usleep(MAX(due - now, 1000)); /* as rdkafka_producer.c does: then all that is due */
   return GST_PAD_PROBE_OK;
 }
 

@@ -8,6 +8,7 @@ import "C"
 
 import (
 	"context"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,7 @@ const (
 // A conn is one librdkafka producer.
 type conn struct {
 	p           *C.ew_producer
+	events      *os.File // readable when there is something to poll
 	sink        adapters.Sink
 	info        adapters.Info
 	secrets     []string
@@ -212,6 +214,7 @@ func (c *conn) Close() error {
 		defer close(finished)
 		c.purge()
 		C.ew_producer_destroy(c.p)
+		_ = c.events.Close()
 	})
 	timer := time.NewTimer(closePatience)
 	defer timer.Stop()

@@ -27,6 +27,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/settings"
@@ -80,6 +81,7 @@ func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, err
 	if c.p == nil {
 		return nil, newError(maskSecrets(C.GoString(&errstr[0]), c.secrets))
 	}
+	c.events = os.NewFile(uintptr(C.ew_events(c.p)), "events of librdkafka")
 	c.start()
 	return c, nil
 }

@@ -7,7 +7,9 @@ package kafka
 import "C"
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 	"unsafe"
@@ -52,8 +54,10 @@ func (c *conn) poll() {
 		p.connected()
 	}
 	for !c.closing.Load() {
-		C.ew_poll(c.p, C.int(pollTimeout/time.Millisecond), &p.results[0], resultsAtOnce, &ev)
+		C.ew_poll(c.p, &p.results[0], resultsAtOnce, &ev)
 		switch ev.kind {
+		case C.EW_NOTHING:
+			p.wait()
 		case C.EW_RESULTS:
 			p.report(p.results[:ev.results])
 		case C.EW_ERROR:
@@ -71,13 +75,23 @@ func (c *conn) poll() {
 	}
 	// What librdkafka logged until now is often why the connection is being closed.
 	for range lastLines {
-		C.ew_poll(c.p, 0, &p.results[0], resultsAtOnce, &ev)
+		C.ew_poll(c.p, &p.results[0], resultsAtOnce, &ev)
 		switch ev.kind {
 		case C.EW_LOG:
 			p.log(int(ev.level), C.GoString(&ev.facility[0]), p.text(&ev))
 		case C.EW_NOTHING:
 			return
 		}
+	}
+}
+
+// wait waits until there may be something to report. It is Go that waits and not a call into C: the scheduler looks
+// after a call every 20 µs or so until it has taken its processor away.
+func (p *poller) wait() {
+	var token [8]byte
+	_ = p.events.SetReadDeadline(time.Now().Add(pollTimeout))
+	if _, err := p.events.Read(token[:]); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		time.Sleep(firstAttempt) // never seen; but not in a busy loop
 	}
 }
 

@@ -149,6 +149,7 @@ rd_kafka_queue_t *rd_kafka_queue_get_main(rd_kafka_t *rk);
 void rd_kafka_queue_destroy(rd_kafka_queue_t *queue);
 rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout_ms);
 void rd_kafka_queue_yield(rd_kafka_queue_t *queue);
+void rd_kafka_queue_io_event_enable(rd_kafka_queue_t *queue, int fd, const void *payload, size_t size);
 void rd_kafka_queue_cb_event_enable(rd_kafka_queue_t *queue, void (*call)(rd_kafka_t *rk, void *opaque), void *opaque);
 EW_ENUM(rd_kafka_resp_err_t) rd_kafka_message_detach_headers(ew_rk_message *message, rd_kafka_headers_t **headers);
 rd_kafka_headers_t *rd_kafka_headers_new(size_t count);

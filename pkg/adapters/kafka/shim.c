@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "blocks.h"
 #include "headers.h"
@@ -26,6 +30,7 @@ struct ew_producer {
 	uint64_t room; /* queue.buffering.max.kbytes, in bytes */
 	ew_second second; /* made by the goroutine that polls, looked at by others */
 	rd_kafka_queue_t *queue;
+	int events; /* the eventfd */
 	rd_kafka_event_t *event; /* taken from the queue and not used up */
 	/* Producing: touched by the one goroutine that publishes. */
 	cached_topic topics[CACHED_TOPICS];
@@ -53,10 +58,12 @@ static uint64_t queue_room(const rd_kafka_conf_t *conf)
 
 ew_producer *ew_producer_new(rd_kafka_conf_t *conf, char *errstr, size_t size)
 {
+	static const uint64_t one = 1;
 	ew_producer *p = calloc(1, sizeof *p);
 
-	if (!p) {
-		strncpy(errstr, "out of memory", size);
+	if (!p || (p->events = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) < 0) {
+		snprintf(errstr, size, "%s", p ? strerror(errno) : "out of memory");
+		free(p);
 		rd_kafka_conf_destroy(conf);
 		return NULL;
 	}
@@ -69,11 +76,13 @@ ew_producer *ew_producer_new(rd_kafka_conf_t *conf, char *errstr, size_t size)
 		rd_kafka_conf_destroy(conf);
 		ew_second_destroy(&p->second);
 		ew_blocks_destroy(&p->blocks);
+		close(p->events);
 		free(p);
 		return NULL;
 	}
 	p->queue = rd_kafka_queue_get_main(p->rk);
 	rd_kafka_set_log_queue(p->rk, NULL); /* NULL: the main queue */
+	rd_kafka_queue_io_event_enable(p->queue, p->events, &one, sizeof one);
 	return p;
 }
 
@@ -88,6 +97,7 @@ void ew_producer_destroy(ew_producer *p)
 	for (i = 0; i < (size_t)p->nfailed_topics; i++)
 		free(p->failed_topics[i]);
 	ew_second_destroy(&p->second);
+	rd_kafka_queue_io_event_enable(p->queue, -1, NULL, 0);
 	rd_kafka_queue_destroy(p->queue);
 	rd_kafka_destroy(p->rk);
 	ew_blocks_destroy(&p->blocks);
@@ -332,16 +342,18 @@ static void list_unknown_topics(rd_kafka_event_t *e, ew_event *out)
 	out->text[used] = 0;
 }
 
-/* What comes to the second producer's queue after the look at it ends the wait: see wake_poll. */
-static void next_event(ew_producer *p, int timeout_ms)
+/* What comes to the second producer's queue after the look at it can be read at the eventfd: see wake_poll. */
+static void next_event(ew_producer *p)
 {
 	if (!p->event && p->second.queue)
 		p->event = rd_kafka_queue_poll(p->second.queue, 0);
 	if (!p->event)
-		p->event = rd_kafka_queue_poll(p->queue, timeout_ms);
+		p->event = rd_kafka_queue_poll(p->queue, 0);
 }
 
-void ew_poll(ew_producer *p, int timeout_ms, ew_result *results, size_t capacity, ew_event *out)
+int ew_events(const ew_producer *p) { return p->events; }
+
+void ew_poll(ew_producer *p, ew_result *results, size_t capacity, ew_event *out)
 {
 	const char *fac, *str;
 
@@ -350,7 +362,7 @@ void ew_poll(ew_producer *p, int timeout_ms, ew_result *results, size_t capacity
 	out->results = out->unknown = 0;
 	out->facility[0] = out->text[0] = 0;
 	for (;;) {
-		next_event(p, out->results ? 0 : timeout_ms);
+		next_event(p);
 		if (!p->event)
 			break;
 		if (rd_kafka_event_type(p->event) != EW_EVENT_DR)
@@ -365,9 +377,8 @@ void ew_poll(ew_producer *p, int timeout_ms, ew_result *results, size_t capacity
 	}
 	if (!p->event)
 		return;
+	out->kind = EW_OTHER; /* unless it is one of these */
 	switch (rd_kafka_event_type(p->event)) {
-	case EW_EVENT_DR: /* an empty one */
-		break;
 	case EW_EVENT_ERROR:
 		out->kind = EW_ERROR;
 		out->err = (int)rd_kafka_event_error(p->event);

@@ -30,7 +30,8 @@ typedef struct {
  */
 enum { EW_FIRST_TRY = 0, EW_SECOND_TRY, EW_BATCH_TOO_LARGE };
 
-enum { EW_NOTHING = 0, EW_RESULTS, EW_ERROR, EW_LOG, EW_STATS, EW_TOPICS };
+/* EW_NOTHING: there is nothing more. EW_OTHER: an event that says nothing. */
+enum { EW_NOTHING = 0, EW_OTHER, EW_RESULTS, EW_ERROR, EW_LOG, EW_STATS, EW_TOPICS };
 
 /* Names and texts are cut to what fits and always end in NUL. */
 typedef struct {
@@ -50,6 +51,11 @@ typedef struct ew_producer ew_producer;
 /* Takes conf over, also when it fails: then NULL is returned and errstr says why. */
 ew_producer *ew_producer_new(rd_kafka_conf_t *conf, char *errstr, size_t size);
 void ew_producer_destroy(ew_producer *p);
+/*
+ * An eventfd that can be read when there is something to report, or ew_wake was called, after a poll that had nothing.
+ * The caller closes it, after ew_producer_destroy.
+ */
+int ew_events(const ew_producer *p);
 
 /*
  * Produces records from index from on and returns how many were taken. Messages that are refused for
@@ -60,8 +66,8 @@ void ew_producer_destroy(ew_producer *p);
 size_t ew_produce(ew_producer *p, const char *data, const ew_record *records, size_t from, size_t count,
 	ew_result *failed, size_t *nfailed, int *stop, size_t *topics);
 
-/* Waits up to timeout_ms for something to report and describes it in event. */
-void ew_poll(ew_producer *p, int timeout_ms, ew_result *results, size_t capacity, ew_event *event);
+/* Describes in event what is next to report. It does not wait. */
+void ew_poll(ew_producer *p, ew_result *results, size_t capacity, ew_event *event);
 void ew_wake(ew_producer *p);
 
 /*
