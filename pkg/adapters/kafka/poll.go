@@ -31,6 +31,7 @@ const (
 type poller struct {
 	*conn
 	state   adapters.State
+	been    bool   // connected, in this session
 	reason  string // why there is no connection
 	code    int
 	failed  int  // attempts to connect since the connection was there
@@ -53,6 +54,9 @@ func (c *conn) poll() {
 	}
 	for !c.closing.Load() {
 		C.ew_poll(c.p, C.int(pollTimeout/time.Millisecond), &p.results[0], resultsAtOnce, &ev)
+		if !p.been && p.heard.Load() { // before what has just come: that may be the end of the connection
+			p.connected()
+		}
 		switch ev.kind {
 		case C.EW_RESULTS:
 			p.report(p.results[:ev.results])
@@ -204,7 +208,7 @@ func (p *poller) connected() {
 	if p.state == adapters.Connected || p.fatal.Load() != nil {
 		return
 	}
-	p.state = adapters.Connected
+	p.state, p.been = adapters.Connected, true
 	p.away.Store(false)
 	p.sink.State(adapters.StateEvent{State: adapters.Connected, Host: p.info.Host, Time: time.Now()})
 }
