@@ -9,8 +9,10 @@
  * goes. Every 50 ms, and at the end, a line of JSON goes to stdout: how many messages were produced, and
  * the integers of the stats property. SIGTERM ends the load early. After it the stream ends (EOS, which
  * drains) and the element stops; the last line has "final":1, the percentiles of the push in µs and the
- * longest one, and of the pushes above 1 ms how many there were ("slow") and in how many the thread gave
- * its processor up by itself ("waited"): in the others the system took it away. Warnings and errors go to stderr. The exit status is 1 when the element does not start.
+ * longest one, of the pushes above 1 ms how many there were ("slow") and in how many the thread gave
+ * its processor up by itself ("waited"): in the others the system took it away; and the longest one without
+ * the time for which the machine stood still ("longest_us"), which a thread that only sleeps sees by its
+ * own delay. Warnings and errors go to stderr. The exit status is 1 when the element does not start.
  */
 #define _GNU_SOURCE
 #include <gst/gst.h>
@@ -21,7 +23,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { TELL_EVERY_NS = 50000000 };
+enum { TELL_EVERY_NS = 50000000, TICK_NS = 5000000, LONG_NS = 100000000 };
 
 static volatile sig_atomic_t over;
 
@@ -92,6 +94,8 @@ typedef struct {
   guint32 *took; /* ns of each push; the ring's oldest are overwritten */
   guint64 produced;
   guint64 slow, waited;
+  gint64 stalled; /* ns for which the machine kept a thread that only sleeps from running */
+  gint64 longest; /* push, without those */
 } Load;
 
 enum { PUSHES = 1 << 22, SLOW_NS = 1000000 };
@@ -114,6 +118,29 @@ static gpointer tell_now_and_then(gpointer data) {
   return NULL;
 }
 
+static gpointer watch_stalls(gpointer data) {
+  Load *l = data;
+  gint64 last = now_ns();
+
+  while (!over) {
+    gint64 now;
+
+    sleep_until(last + TICK_NS);
+    now = now_ns();
+    if (now - last > 2 * TICK_NS)
+      __atomic_fetch_add(&l->stalled, now - last - 2 * TICK_NS, __ATOMIC_RELAXED);
+    last = now;
+  }
+  return NULL;
+}
+
+/* The time of a push without the stalls in it. After a long one the watching thread gets time to count the last of them. */
+static gint64 without_stalls(Load *l, gint64 took, gint64 stalled) {
+  if (took > LONG_NS)
+    sleep_until(now_ns() + 4 * TICK_NS);
+  return took - (__atomic_load_n(&l->stalled, __ATOMIC_RELAXED) - stalled);
+}
+
 static void produce(Load *l) {
   gint64 began = now_ns(), until = began + (gint64)(l->seconds * 1e9);
 
@@ -122,7 +149,7 @@ static void produce(Load *l) {
     GstBuffer *b;
     GstMapInfo map;
     guint64 n = l->produced + 1;
-    gint64 took;
+    gint64 took, stalled;
     glong waited;
 
     if (before >= until)
@@ -136,6 +163,7 @@ static void produce(Load *l) {
     map.data[map.size - 1] = '}';
     gst_buffer_unmap(b, &map);
     waited = waits();
+    stalled = __atomic_load_n(&l->stalled, __ATOMIC_RELAXED);
     before = now_ns();
     if (gst_pad_push(l->pad, b) != GST_FLOW_OK)
       break;
@@ -144,6 +172,8 @@ static void produce(Load *l) {
       l->slow++;
       l->waited += waits() > waited;
     }
+    if (took > l->longest)
+      l->longest = MAX(l->longest, without_stalls(l, took, stalled));
     l->took[l->produced % PUSHES] = (guint32)MIN(took, G_MAXUINT32);
     __atomic_store_n(&l->produced, n, __ATOMIC_RELAXED);
   }
@@ -156,7 +186,7 @@ int main(int argc, char **argv) {
   GstSegment segment;
   GstPad *sink;
   GstBus *bus;
-  GThread *teller;
+  GThread *teller, *watcher;
   Load l = {0};
   guint64 n;
   gint64 took;
@@ -195,9 +225,11 @@ int main(int argc, char **argv) {
   gst_pad_push_event(l.pad, gst_event_new_segment(&segment));
   gst_caps_unref(caps);
   teller = g_thread_new("teller", tell_now_and_then, &l);
+  watcher = g_thread_new("stalls", watch_stalls, &l);
   produce(&l);
   over = 1;
   g_thread_join(teller);
+  g_thread_join(watcher);
   took = now_ns();
   gst_pad_push_event(l.pad, gst_event_new_eos());
   gst_element_set_state(pipeline, GST_STATE_READY);
@@ -205,9 +237,9 @@ int main(int argc, char **argv) {
   tell(l.broker, l.produced);
   n = MIN(l.produced, PUSHES);
   qsort(l.took, n, sizeof *l.took, by_size);
-  printf(",\"final\":1,\"end_ms\":%.0f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,\"slow\":%" G_GUINT64_FORMAT ",\"waited\":%" G_GUINT64_FORMAT "}\n", took / 1e6,
+  printf(",\"final\":1,\"end_ms\":%.0f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,\"longest_us\":%.1f,\"slow\":%" G_GUINT64_FORMAT ",\"waited\":%" G_GUINT64_FORMAT "}\n", took / 1e6,
       n ? l.took[n / 2] / 1e3 : 0, n ? l.took[n * 99 / 100] / 1e3 : 0, n ? l.took[n * 999 / 1000] / 1e3 : 0,
-      n ? l.took[n - 1] / 1e3 : 0, l.slow, l.waited);
+      n ? l.took[n - 1] / 1e3 : 0, l.longest / 1e3, l.slow, l.waited);
   gst_element_set_state(pipeline, GST_STATE_NULL);
   gst_object_unref(sink);
   gst_object_unref(l.pad);

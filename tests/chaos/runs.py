@@ -76,7 +76,7 @@ def full_speed(c):
     row = c.one_session(server, "full", final)
     no_harm(row)
     check(row["produced"] == row["delivered"] + row["dropped"] + row["spooled"], f"the counts do not add up: {row}")
-    check(final["max_us"] < 1_000_000, f"a push took {final['max_us']} µs with block-timeout=500")
+    check(final["longest_us"] < 1_000_000, f"a push took {final['longest_us']} µs, those in which the machine stood still not counted, with block-timeout=500")
     return row
 
 
@@ -126,12 +126,15 @@ def two_users(c):
     """A second process names the folder of the first: it is refused, and the first one is not disturbed."""
     server = Server(c)
     properties = f"{server.conn('two')} spool-dir={c.dir}/spool spool-mode=always {DRAIN}"
-    load = Load(c, RATE, 5, properties)
+    load = Load(c, RATE, 3600, properties)
     load.wait_for(lambda s: s["acknowledged"] > 1000, 30, "start")
     second = Load(c, RATE, 1, properties)
     second.process.wait(30)
     if second.process.returncode != 1 or f"in use by process {load.process.pid}" not in second.text():
         raise Failure(f"the second process: {second.process.returncode}\n{second.text()}")
+    before = load.now["acknowledged"]
+    load.wait_for(lambda s: s["acknowledged"] > before + RATE, 30, "acknowledgements after the second process")
+    load.process.terminate()
     row = c.one_session(server, "two", load.finish(120))
     all_there(row)
     return row

@@ -8,9 +8,12 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -149,6 +152,49 @@ def wait_for(condition, seconds=15, what="condition"):
         if time.monotonic() > deadline:
             raise AssertionError(f"no {what} within {seconds} s")
         time.sleep(0.02)
+
+
+class Stalls:
+    """How long the machine kept this process from running: a thread that only sleeps sees it by its own delay.
+
+    What is slow by itself, waits or computes, does not delay it. (GStreamer's calls let other Python threads run.)"""
+    TICK = 0.01
+
+    def __enter__(self):
+        self.seconds, self._over = 0.0, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self):
+        last = time.monotonic()
+        while not self._over.is_set():
+            self._over.wait(self.TICK)
+            now = time.monotonic()
+            self.seconds += max(0.0, now - last - 2 * self.TICK)
+            last = now
+
+
+def took(action, *arguments):
+    """The seconds that a call takes, without those for which the machine stood still: for bounds that are promised."""
+    with Stalls() as stalls:
+        began = time.monotonic()
+        action(*arguments)
+        seconds = time.monotonic() - began
+    return seconds - stalls.seconds
+
+
+def free_port():
+    """A port of 127.0.0.1 that nobody has, and that the system gives nobody for a connection: see scripts/lib/server.sh."""
+    while True:
+        port = random.randrange(18000, 30000)
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 def conn(topic="", kafka=None):

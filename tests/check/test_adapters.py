@@ -100,8 +100,8 @@ class Pages(unittest.TestCase):
             f.readline()  # INFO
             f.write(b'CONNECT {"verbose":false}\r\nSUB r 1\r\nPUB $JS.API.STREAM.CREATE.docs r %d\r\n%s\r\nPING\r\n' % (len(stream), stream.encode()))
             f.flush()
-            while b'"config"' not in f.readline():
-                pass
+            while b'"config"' not in (line := f.readline()):
+                self.assertTrue(line)
             lines = list(launch_lines("nats"))
             self.assertEqual(len(lines), 1)
             self.played(lines[0].replace("localhost;4222", s.address()))

@@ -12,18 +12,24 @@ import unittest
 import ewtest
 from gi.repository import GObject
 import test_smartrecord
-from ewtest import GLib, Gst, Pipeline, conn, consume, needs_kafka, topic, wait_for
+from ewtest import GLib, Gst, Pipeline, conn, consume, needs_kafka, took, topic, wait_for
 from test_smartrecord import fields
 
 
 
+def moments(*seconds):
+    """Times from one now on: the distance between them is exact."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return [(now + datetime.timedelta(seconds=s)).isoformat(timespec="milliseconds").replace("+00:00", "Z") for s in seconds]
+
+
 def moment(seconds=0.0):
-    t = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
-    return t.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moments(seconds)[0]
 
 
 class SmartRecord(Gst.Element):
     """Has the action signal of nvurisrcbin, and notes what it is asked for."""
+    asked = None
 
     @GObject.Signal(flags=GObject.SignalFlags.RUN_LAST | GObject.SignalFlags.ACTION,
                     arg_types=(GObject.TYPE_POINTER, GObject.TYPE_UINT, GObject.TYPE_UINT, GObject.TYPE_POINTER))
@@ -127,6 +133,7 @@ class Commands(unittest.TestCase):
 
     def test_what_is_malformed_is_refused_and_the_rest_goes_on(self):
         self.open()
+        began = time.monotonic()
         for raw in (b"", b"{", b"null", b"\xff\xfe", b"{" * 5000, b'{"command":' + b'"x"' * 3, b"[" * 100000, b'"' + b"x" * 300000 + b'"'):
             self.send({}, raw=raw or b" ")
         self.send({"command": 7})
@@ -138,7 +145,7 @@ class Commands(unittest.TestCase):
         self.assertIn("RFC 3339", second["reason"])
         self.assertIn('did you mean "end"?', third["reason"])
         self.assertIn("reason", self.heard("cloud-command-refused"))
-        self.assertLess(len(self.p.result.element("cloud-command-refused")), 5, "a flood does not fill the bus")
+        self.assertLessEqual(len(self.p.result.element("cloud-command-refused")), 1 + (time.monotonic() - began), "one a second: a flood does not fill the bus")
         self.assertEqual(self.p.result.errors, [])
 
     def test_only_what_is_listed_can_be_set(self):
@@ -184,7 +191,8 @@ class Commands(unittest.TestCase):
 
     def test_a_recording_from_the_cloud(self):
         self.recorder(record_element="rec3")
-        self.send({"command": "start-recording", "start": moment(-1.5), "end": moment(0.5), "sensor": {"id": "door"}})
+        start, end = moments(-1.5, 0.5)
+        self.send({"command": "start-recording", "start": start, "end": end, "sensor": {"id": "door"}})
         started, done = self.replied(2)
         self.assertEqual((started["status"], started["session"]), ("started", 1))
         self.assertEqual((done["status"], done["session"], done["id"], done["result"]["reason"]), ("ok", 1, "1", "duration"))
@@ -240,19 +248,24 @@ class Commands(unittest.TestCase):
         self.open(record_element="old")
         old = SmartRecord(name="old")
         self.p.pipeline.add(old)
-        for start, end, want in ((moment(-5.5), moment(4.2), (6, 11)), ("0001-01-01T00:00:00Z", "0001-01-01T00:01:00Z", (2**32 - 1, 60))):
+        for times, want in ((lambda: moments(-5.5, 4.2), (6, 11)), (lambda: ("0001-01-01T00:00:00Z", "0001-01-01T00:01:00Z"), (2**32 - 1, 60))):
+            began = time.monotonic()
+            start, end = times()
             self.send({"command": "start-recording", "sensor": {"id": "a"}, "start": start, "end": end})
+            wait_for(lambda: old.asked, what="call of start-sr")
+            late = int(time.monotonic() - began + 0.5)  # whole seconds more by which the command came later than half a second
             reply, = self.replied()
             self.assertEqual(reply["status"], "started", reply)
-            back, duration = old.asked
-            self.assertIn(back - want[0], (0, 1), old.asked)
-            self.assertIn(duration - want[1], (-1, 0, 1), old.asked)
+            (back, duration), old.asked = old.asked, None
+            self.assertIn(back - want[0], range(max(1, late) + 1), (back, duration))
+            self.assertIn(duration - want[1], (-1, 0, 1), (back, duration))
 
     def test_an_application_may_record_by_itself(self):
         self.open()
         seen = []
         self.p["x"].connect("recording-command", lambda _, name, sensor, back, duration, handle: seen.append((name, sensor, back, duration)) or True)
-        self.send({"command": "start-recording", "start": moment(-10), "end": moment(-4), "sensor": {"id": "cam"}})
+        start, end = moments(-10, -4)
+        self.send({"command": "start-recording", "start": start, "end": end, "sensor": {"id": "cam"}})
         self.assertEqual(self.replied()[0]["status"], "ok")
         (name, sensor, back, duration), = seen
         self.assertEqual((name, sensor), ("start-recording", "cam"))
@@ -284,9 +297,7 @@ class Commands(unittest.TestCase):
         self.open()
         self.send({"command": "never-answered"})
         self.heard("cloud-command")
-        before = time.monotonic()
-        self.p.state(Gst.State.READY)
-        self.assertLess(time.monotonic() - before, 5)
+        self.assertLess(took(self.p.state, Gst.State.READY), 5)
         reply, = self.replied()
         self.assertEqual((reply["status"], reply["command"]), ("failed", "never-answered"))
 

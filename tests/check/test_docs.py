@@ -1,30 +1,39 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The documentation holds: its launch lines run, its property tables are the elements'."""
+import json
 import os
 import pathlib
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 
-HERE = pathlib.Path(__file__).resolve().parent
-# The pages of the dtls elements are about ours.
-os.environ["EDGEWIRE_PLUGINS"] = os.pathsep.join((
-    os.environ.get("EDGEWIRE_PLUGINS", str(HERE.parents[1] / "build" / "plugins")),
-    os.environ.get("EDGEWIRE_DTLS_PLUGINS", str(HERE.parents[1] / "build" / "replace" / "dtls")),
-    os.environ.get("EDGEWIRE_DEEPSTREAM_PLUGINS", str(HERE.parents[1] / "build" / "replace" / "deepstream"))))
+import ewtest
+from ewtest import ROOT, Gst, needs_kafka
 
-import ewtest  # noqa: E402
-from ewtest import ROOT, Gst, needs_kafka  # noqa: E402
-
+# The pages of the dtls elements are about ours. Processes of their own load them: this one may have the system's.
+PLUGINS = os.pathsep.join((ewtest.PLUGINS, os.environ.get("EDGEWIRE_DTLS_PLUGINS", str(ROOT / "build" / "replace" / "dtls")),
+                           os.environ.get("EDGEWIRE_DEEPSTREAM_PLUGINS", str(ROOT / "build" / "replace" / "deepstream"))))
 ELEMENTS = ("msgconv", "msgbroker", "msgsrc", "smartrecordbin", "dtlsenc", "dtlsdec", "dtlssrtpenc", "dtlssrtpdec", "dtlssrtpdemux")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "pkg/adapters").glob("*/README.md"))]
 # What the pages call it, and the script that runs it.
 SERVERS = {"localhost;6379": "redis"}
 # Pages, and folders of adapters, whose launch lines test_security.py, test_analytics.py, test_adapters.py, test_mqtt.py and test_adaptor.py run.
 ELSEWHERE = ("security.md", "analytics.md", "amqp", "nats", "file", "mqtt", "azure", "nvds")
+
+
+def describe():
+    """The child of test_property_tables_are_complete: the properties of each element, and what the base classes have."""
+    inherited = {p.name for base in ("identity", "fakesink", "bin") for p in Gst.ElementFactory.make(base).list_properties()
+                 if p.owner_type.name in ("GstObject", "GstBaseTransform", "GstBaseSink", "GstElement", "GObject", "GstBin")}
+    own = {}
+    for element in ELEMENTS:
+        e = Gst.ElementFactory.make(element)
+        own[element] = {p.name: p.value_type.name for p in e.list_properties() if p.owner_type == e.__gtype__}
+    print(json.dumps([own, sorted(inherited)]))
 
 
 def shell_lines(page):
@@ -61,6 +70,9 @@ class Pages(unittest.TestCase):
         own = {"localhost;9092": ewtest.KAFKA.replace(":", ";"), **self.servers()}
         # A configuration that a page names is a copy with the own server.
         sample = self.servers_config(own["localhost;6379"])
+        registry = tempfile.mkdtemp(prefix="edgewire-docs-")
+        self.addCleanup(shutil.rmtree, registry, ignore_errors=True)
+        env = ewtest.clean_env(GST_PLUGIN_PATH=PLUGINS, GST_REGISTRY=os.path.join(registry, "registry.bin"))
         for page in PAGES:
             if page.name in ELSEWHERE or page.parent.name in ELSEWHERE:
                 continue
@@ -71,7 +83,7 @@ class Pages(unittest.TestCase):
                 with self.subTest(page=page.name, line=line):
                     for name, address in own.items():
                         line = line.replace(name, address)
-                    out = subprocess.run(["bash", "-c", line.replace("pkg/adapters/redis/redis.cfg", sample)], env=ewtest.clean_env(), cwd=ROOT,
+                    out = subprocess.run(["bash", "-c", line.replace("pkg/adapters/redis/redis.cfg", sample)], env=env, cwd=ROOT,
                                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
                     self.assertEqual(out.returncode, 0, out.stdout[-2000:])
                     self.assertNotIn("WARNING: from", out.stdout)
@@ -83,20 +95,22 @@ class Pages(unittest.TestCase):
             self.assertTrue(any("gst-launch-1.0" in x and element in shlex.split(x) for x in shell_lines(page)), element)
 
     def test_property_tables_are_complete(self):
-        inherited = {p.name for base in ("identity", "fakesink", "bin") for p in Gst.ElementFactory.make(base).list_properties()
-                     if p.owner_type.name in ("GstObject", "GstBaseTransform", "GstBaseSink", "GstElement", "GObject", "GstBin")}
-        for element in ELEMENTS:
-            e = Gst.ElementFactory.make(element)
+        out = subprocess.run([sys.executable, __file__, "describe"], env=ewtest.clean_env(EDGEWIRE_PLUGINS=PLUGINS), stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(out.returncode, 0, out.stderr)
+        elements, inherited = json.loads(out.stdout)
+        self.assertEqual(list(elements), list(ELEMENTS))
+        for element, own in elements.items():
+            self.assertGreater(len(own), 0, element)
             section = (ROOT / "docs" / f"{element}.md").read_text().split("## Properties")[1].split("\n## ")[0]
             table = dict(re.findall(r"^\| `([a-z0-9-]+)` \| ([^|]*) \|", section, re.M))
-            own = {p.name: p for p in e.list_properties() if p.owner_type == e.__gtype__}
-            for name, spec in own.items():
+            for name, value_type in own.items():
                 with self.subTest(element=element, property=name):
                     self.assertIn(name, table)
                     kind = {"gchararray": "string", "guint": "uint", "gboolean": "boolean", "guint64": "uint64",
-                            "GstStructure": "structure", "GstCaps": "caps", "GstBuffer": "buffer"}.get(spec.value_type.name, "enum")
+                            "GstStructure": "structure", "GstCaps": "caps", "GstBuffer": "buffer"}.get(value_type, "enum")
                     self.assertTrue(table[name].strip().startswith(kind), f"{table[name]} is not {kind}")
-            self.assertLessEqual(own.keys() & inherited, {"stats"})  # basesink has one of its own
+            self.assertLessEqual(own.keys() & set(inherited), {"stats"})  # basesink has one of its own
 
     def test_links_lead_somewhere(self):
         for page in PAGES:
@@ -127,4 +141,7 @@ class Pages(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    if sys.argv[1:] == ["describe"]:
+        describe()
+    else:
+        unittest.main()

@@ -191,7 +191,7 @@ class Signals(unittest.TestCase):
         with a, b:
             connect(a, b)
             for end in (a, b):
-                wait_for(lambda: end.noted("on-key-set") and end.noted("peer-pem"), 5, "signals")
+                wait_for(lambda: end.noted("on-key-set") and end.noted("peer-pem") and "connected" in end.noted("state"), 5, "signals")
                 states = end.noted("state")
                 self.assertEqual(states[-2:], ["connecting", "connected"])
                 self.assertEqual(states.count("connected"), 1)

@@ -209,6 +209,8 @@ class Trust(unittest.TestCase):
             with self.subTest(props=list(props)), a, b:
                 connect(a, b)
                 b.has(a.send_rtp(3))
+                if count:
+                    b.rx.pump(10, until=lambda: b.rx.result.warnings)
                 b.rx.pump(0.2)
                 b.tx.pump(0)
                 warnings = [w for w in b.rx.result.warnings + b.tx.result.warnings]

@@ -115,7 +115,7 @@ class Routing(unittest.TestCase):
             push(p, [rgb_frame(1, rois=[roi("car", 2)])])
             wait_for(lambda: stats(p["x"])["acknowledged"] == 2)
             p.set("x", topic_template=t + "-{object.klass}")
-            r = p.pump(5, until=lambda: p.result.warnings)
+            r = p.pump(5, until=lambda: "{object.klass}" in p.result.text())
             self.assertIn("there is no field {object.klass}; did you mean {object.class}?", r.text())
             self.assertIn("former routing stays in force", r.text())
             push(p, [rgb_frame(2, rois=[roi("car", 3)])])

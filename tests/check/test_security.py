@@ -101,6 +101,7 @@ class Guide(unittest.TestCase):
             block = re.search(r"## New certificates.*?```sh\n(.*?)^```", PAGE.read_text(), re.M | re.S).group(1)
             self.run_block(self.mine(block))
             p.pump(40, lambda: p["b"].get_property("stats").get_value("sessions") > 0)
+            self.assertGreater(p["b"].get_property("stats").get_value("sessions"), 0, p.result.text())
             publish(100)
             acknowledged(200)
             self.assertEqual(p.result.errors, [])

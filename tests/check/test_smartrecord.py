@@ -109,7 +109,7 @@ class Recorder(unittest.TestCase):
     def feed(self, to):
         """Feeds frames up to number `to` (decode order) and waits until they have passed."""
         while self.fed < to:
-            self.p["src"].emit("push-buffer", self.buffers[self.fed].copy())
+            self.p["src"].emit("push-buffer", self.buffers[self.fed].copy_deep())
             self.fed += 1
         while len(self.passed) < self.fed:
             sample = self.p["out"].emit("try-pull-sample", 10 * Gst.SECOND)
@@ -179,6 +179,7 @@ class Recorder(unittest.TestCase):
         self.assertEqual(refused.value, 0)
         emit(bin_, b"stop-sr", session)
         self.check_file(self.done(2), 25, 75)
+        ewtest.wait_for(lambda: len(heard) >= 2, what="signal sr-done, which comes after the message")
         self.p.pump(0.1)
         self.assertEqual(heard, [1, 2])
         self.p["x"].emit("stop-sr", 7)
@@ -388,11 +389,13 @@ class Recorder(unittest.TestCase):
     def test_kill_leaves_a_file_that_plays(self):
         code = ("import sys; sys.path.insert(0, %r); import test_smartrecord as t, time\n"
                 "class R(t.Recorder):\n def runTest(self): pass\n"
-                "r = R(); r.setUp(); r.dir = %r; r.open(); r.feed(100); r.start(2000, 0); r.feed(280); time.sleep(1); print('ready', flush=True); time.sleep(60)"
+                "r = R(); r.setUp(); r.dir = %r; r.open(); r.feed(100); r.start(2000, 0); r.feed(280); print('ready', flush=True); time.sleep(60)"
                 % (os.path.dirname(__file__), self.dir))
         child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         try:
             self.assertEqual(child.stdout.readline(), "ready\n")
+            # Frames are written behind the stream, a group at a time.
+            ewtest.wait_for(lambda: any(len(samples(f)) >= 180 for f in pathlib.Path(self.dir).iterdir()), what="180 frames in the file")
         finally:
             child.send_signal(signal.SIGKILL)
             child.wait()

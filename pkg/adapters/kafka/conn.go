@@ -74,6 +74,8 @@ type conn struct {
 	consumer    *consumer  // of the subscription in force
 	consumers   sync.WaitGroup
 	away        atomic.Bool // the server is known to be away
+	heard       atomic.Bool // the server has answered a consumer
+	waking      sync.Mutex  // around what wakes the poll goroutine, until Close has done so
 
 	mu        sync.Mutex // guards what follows; no call is made under it
 	topics    map[string]bool
@@ -202,7 +204,9 @@ func (c *conn) Close() error {
 	if c.closing.Swap(true) {
 		return nil
 	}
+	c.waking.Lock()
 	C.ew_wake(c.p)
+	c.waking.Unlock()
 	c.subscribing.Lock()
 	c.consumer.stop()
 	c.subscribing.Unlock()
@@ -224,6 +228,20 @@ func (c *conn) Close() error {
 	case <-timer.C:
 	}
 	return nil
+}
+
+// hear is told when the server has answered a consumer. Its connections are others than the producer's, which
+// the statistics show from time to time only: without this word, messages could come over a connection that is
+// said not to be there yet, and its loss would pass for a first attempt that fails.
+func (c *conn) hear() {
+	if c.heard.Load() {
+		return
+	}
+	c.waking.Lock()
+	defer c.waking.Unlock()
+	if !c.heard.Swap(true) && !c.closing.Load() {
+		C.ew_wake(c.p)
+	}
 }
 
 // fail marks the producer as lost, once.

@@ -345,6 +345,7 @@ func (k *consumer) step(timeout time.Duration, room int, records *[messagesAtOnc
 	case C.EW_MESSAGES:
 		k.receive(records[:ev.results])
 	case C.EW_ASSIGN:
+		k.c.hear()
 		k.assigned(k.listed(ev))
 		C.ew_consumer_rebalance(k.p)
 		k.agreed()

@@ -33,6 +33,7 @@ const (
 type poller struct {
 	*conn
 	state   adapters.State
+	been    bool   // connected, in this session
 	reason  string // why there is no connection
 	code    int
 	failed  int  // attempts to connect since the connection was there
@@ -55,6 +56,9 @@ func (c *conn) poll() {
 	}
 	for !c.closing.Load() {
 		C.ew_poll(c.p, &p.results[0], resultsAtOnce, &ev)
+		if !p.been && p.heard.Load() { // before what has just come: that may be the end of the connection
+			p.connected()
+		}
 		switch ev.kind {
 		case C.EW_NOTHING:
 			p.wait()
@@ -218,7 +222,7 @@ func (p *poller) connected() {
 	if p.state == adapters.Connected || p.fatal.Load() != nil {
 		return
 	}
-	p.state = adapters.Connected
+	p.state, p.been = adapters.Connected, true
 	p.away.Store(false)
 	p.sink.State(adapters.StateEvent{State: adapters.Connected, Host: p.info.Host, Time: time.Now()})
 }

@@ -139,7 +139,10 @@ class WebRTC:
         self._set("local", kind, sdp)
         if not self.gathered.wait(20):
             raise AssertionError("the candidates are not gathered")
-        time.sleep(0.05)  # their signals come from another thread
+        # Their signals come from another thread: at least one for each transport.
+        transports = 1 if "a=group:BUNDLE" in sdp else len(re.findall(r"^m=", sdp, re.M))
+        ewtest.wait_for(lambda: len({line for line, _ in self.candidates}) >= transports, what=f"candidates of {transports} transports")
+        time.sleep(0.05)  # further ones
         return sdp, list(self.candidates)
 
     def offer(self):
