@@ -57,6 +57,7 @@ type conn struct {
 
 	wg             sync.WaitGroup
 	closing        atomic.Bool
+	closed         sync.Once
 	renewing       atomic.Bool // nothing is taken until the producer is replaced: see checkFiles
 	renewal        *renewal
 	fatal          atomic.Pointer[string]
@@ -197,9 +198,12 @@ func (c *conn) Flush(ctx context.Context) error {
 // Close gives up what is under way. librdkafka's threads may sit in a name look-up for seconds; Close
 // leaves those to end by themselves.
 func (c *conn) Close() error {
-	if c.closing.Swap(true) {
-		return nil
-	}
+	c.closed.Do(c.close)
+	return nil
+}
+
+func (c *conn) close() {
+	c.closing.Store(true)
 	C.ew_wake(c.p)
 	c.subscribing.Lock()
 	c.consumer.stop()
@@ -220,7 +224,6 @@ func (c *conn) Close() error {
 		destroyed.Wait()
 	case <-timer.C:
 	}
-	return nil
 }
 
 // fail marks the producer as lost, once.
