@@ -117,6 +117,13 @@ func (r *Recorder) Logs() []adapters.LogEntry {
 	return append([]adapters.LogEntry(nil), r.logs...)
 }
 
+// Calls is how often a method of the Sink was called so far.
+func (r *Recorder) Calls() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.calls
+}
+
 func (r *Recorder) sawState(s adapters.State) bool {
 	for _, e := range r.States() {
 		if e.State == s {
@@ -163,6 +170,7 @@ func Run(t *testing.T, a adapters.Adapter, s Server) {
 	t.Run("absent", func(t *testing.T) { testAbsent(t, s, open) })
 	t.Run("restart", func(t *testing.T) { testRestart(t, s, open) })
 	t.Run("close", func(t *testing.T) { testClose(t, s, open) })
+	t.Run("closed together", func(t *testing.T) { testClosedTogether(t, open) })
 	t.Run("receive", func(t *testing.T) { runReceive(t, a, s) })
 }
 

@@ -49,6 +49,7 @@ func runReceive(t *testing.T, a adapters.Adapter, s Server) {
 	t.Run("restart", x.testRestart)
 	t.Run("close", x.testClose)
 	t.Run("together", x.testTogether)
+	t.Run("goodbye", x.testGoodbye)
 }
 
 // open makes a Conn that receives.

@@ -59,6 +59,7 @@ type conn struct {
 
 	wg             sync.WaitGroup
 	closing        atomic.Bool
+	closed         sync.Once
 	renewing       atomic.Bool // nothing is taken until the producer is replaced: see checkFiles
 	renewal        *renewal
 	fatal          atomic.Pointer[string]
@@ -201,9 +202,12 @@ func (c *conn) Flush(ctx context.Context) error {
 // Close gives up what is under way. librdkafka's threads may sit in a name look-up for seconds; Close
 // leaves those to end by themselves.
 func (c *conn) Close() error {
-	if c.closing.Swap(true) {
-		return nil
-	}
+	c.closed.Do(c.close)
+	return nil
+}
+
+func (c *conn) close() {
+	c.closing.Store(true)
 	c.waking.Lock()
 	C.ew_wake(c.p)
 	c.waking.Unlock()
@@ -227,7 +231,6 @@ func (c *conn) Close() error {
 		destroyed.Wait()
 	case <-timer.C:
 	}
-	return nil
 }
 
 // hear is told when the server has answered a consumer. Its connections are others than the producer's, which

@@ -79,6 +79,9 @@ func build(cfg adapters.Config, log func(adapters.LogEntry)) (engine.Options, er
 	}
 	r.session(&o)
 	r.publishing(&o)
+	if cfg.ReceiveOnly { // or it would take over what an earlier process has published with QoS 2, to no use
+		o.QoS = min(o.QoS, 1)
+	}
 	r.will(&o)
 	r.int("loop-timeout", 0, 0, 1<<31)
 	r.bool("set-threaded", true)

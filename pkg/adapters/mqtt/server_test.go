@@ -95,6 +95,9 @@ func (s *testServer) Forgetful() bool      { return true } // the suite's client
 func (s *testServer) ConfigPath(t *testing.T) string {
 	return adaptertest.WriteFile(t, "mqtt.cfg", "[message-broker]\n"+s.conf)
 }
+func (s *testServer) KeptPath(t *testing.T, name string) string {
+	return adaptertest.WriteFile(t, "mqtt.cfg", "[message-broker]\n"+s.conf+"client-id="+name+"\nclean-start=0\n")
+}
 
 // Consume waits for n messages, and a moment longer for what is too many.
 func (s *testServer) Consume(t *testing.T, topic string, n int) []adaptertest.Received {

@@ -103,7 +103,7 @@ func (c *conn) Close() error {
 type link struct {
 	*client.Conn
 	js     jetstream.JetStream
-	raw    net.Conn
+	raw    *cut
 	dialed error // of the dialer
 	secure bool
 	closed chan struct{}
@@ -149,6 +149,7 @@ func (c *conn) dial(goodbye time.Duration) (*link, error) {
 		}
 		return nil, &lostError{err, k.secure}
 	}
+	k.raw.forget() // from here on it is the goodbye that is bounded
 	safe.Go(&k.wg, "end of a connection", nil, func() {
 		select {
 		case <-c.Stop:

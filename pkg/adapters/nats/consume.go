@@ -136,7 +136,7 @@ func (s *subscriber) serve(sub *outbox.Subscription) error {
 			cancel()
 			r.end()
 			wg.Wait()
-			s.goodbye(k, r)
+			s.goodbye(k, r, feeds)
 		}()
 		for _, topic := range sub.Topics {
 			more, err := s.feeds(k, sub, topic)
@@ -228,8 +228,18 @@ func (r *receiving) end() {
 }
 
 // goodbye confirms what is to be confirmed and gives the rest back, so that it comes again at once.
-func (s *subscriber) goodbye(k *link, r *receiving) {
+func (s *subscriber) goodbye(k *link, r *receiving, feeds []*feed) {
 	r.confirm()
+	ctx, cancel := context.WithTimeout(context.Background(), adapters.AckTimeout/3)
+	defer cancel()
+	for k.NumSubscriptions() > 1 && outbox.Sleep(time.Millisecond, ctx.Done()) { // the library ends those of requests a moment later
+	}
+	for _, f := range feeds {
+		// Asked for that, a server looks whether anybody still waits there. nats-server 2.9 that finds it out only when
+		// it has something to send again counts that as sent, goes back by one message, and sends that as a new one.
+		info := f.consumer.CachedInfo()
+		_ = k.PublishRequest("$JS.API.CONSUMER.INFO."+info.Stream+"."+info.Name, k.NewInbox(), nil)
+	}
 	held := r.list()
 	slices.SortFunc(held, func(a, b *handed) int { return cmp.Compare(a.seq, b.seq) })
 	r.mu.Lock()
@@ -243,7 +253,7 @@ func (s *subscriber) goodbye(k *link, r *receiving) {
 	for _, h := range held {
 		_ = h.m.NakWithDelay(giveBackAfter)
 	}
-	_ = k.FlushTimeout(adapters.AckTimeout)
+	_ = k.FlushTimeout(askPatience) // Close cuts it short
 }
 
 // incoming turns a message of the library into ours, and gives its place in the stream.

@@ -309,3 +309,36 @@ func TestHeldBytes(t *testing.T) {
 		}
 	}
 }
+
+// TestGivenBack: what is given back at the end comes again, soon and in order, when the server finds nobody there to
+// send it to; and nothing else does.
+func TestGivenBack(t *testing.T) {
+	s := server(t).withStream(t, "tests", "back")
+	k, js := s.dial(t)
+	defer k.Close()
+	cfg := adapters.SubscribeConfig{Topics: []string{"back"}, Group: "g", FromStart: true}
+	put(t, js, "back", 1, 20)
+	for _, done := range []int{12, 16, 20} {
+		c, _ := open(t, s.ConnStr(), "ack-wait=3600\n")
+		col := subscribe(t, c, cfg)
+		var first int
+		_, err := fmt.Sscan(string(col.Wait(t, 1)[0].Payload), &first)
+		must(t, err)
+		got := col.Wait(t, 21-first)
+		c.Ack(got[:done-first+1])
+		must(t, c.Close())
+		time.Sleep(3 * giveBackAfter) // with nobody there
+		for i, m := range got {
+			if string(m.Payload) != fmt.Sprint(first+i) || m.Redelivered != (first > 1) {
+				t.Errorf("from %d: %s, redelivered %v", first, payloads(got), m.Redelivered)
+				break
+			}
+		}
+	}
+	c, _ := open(t, s.ConnStr(), "ack-wait=3600\n")
+	col := subscribe(t, c, cfg)
+	put(t, js, "back", 21, 21)
+	if got := payloads(col.Wait(t, 1)); got != "21" {
+		t.Errorf("%s came again", got)
+	}
+}

@@ -88,8 +88,8 @@ func (s *Subscriber) Want(cfg adapters.SubscribeConfig, r adapters.Receiver) {
 	}
 	s.mu.Lock()
 	s.wanted = sub
+	s.receive(sub) // together: of two at once one must win both
 	s.mu.Unlock()
-	s.receive(sub)
 	if sub != nil {
 		s.start()
 	}

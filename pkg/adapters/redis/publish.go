@@ -48,11 +48,12 @@ type conn struct {
 	max     int       // messages
 	maxBulk atomic.Int64
 
-	ctx    context.Context
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	wake   chan struct{} // a token: run is to look again
-	closed atomic.Bool
+	ctx     context.Context
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+	wake    chan struct{} // a token: run is to look again
+	closed  atomic.Bool
+	closing sync.Once
 
 	mu       sync.Mutex
 	enc      *encoder
@@ -211,12 +212,12 @@ func (c *conn) Flush(ctx context.Context) error {
 // Close gives up what has no answer. Acknowledgements of messages received are still handed over, within
 // adapters.AckTimeout.
 func (c *conn) Close() error {
-	if c.closed.Swap(true) {
-		return nil
-	}
-	c.receive.close()
-	c.cancel()
-	c.wg.Wait()
+	c.closing.Do(func() {
+		c.closed.Store(true)
+		c.receive.close()
+		c.cancel()
+		c.wg.Wait()
+	})
 	return nil
 }
 

@@ -65,8 +65,8 @@ func (s *session) read(rest []byte) error {
 			return err
 		}
 		if paused {
-			if !s.awaitRoom() {
-				return s.over()
+			if err := s.awaitRoom(); err != nil {
+				return err
 			}
 			continue
 		}
@@ -163,8 +163,10 @@ func (s *session) deadline() error {
 	return s.nc.SetReadDeadline(until)
 }
 
-// awaitRoom waits until the receiver has acknowledged something; false means that the session is over.
-func (s *session) awaitRoom() bool {
+// awaitRoom waits until the receiver has acknowledged something, or until the session ends; the error is why it has.
+// One that says goodbye goes on reading: what lay unread when the connection is closed would reset it, and so destroy
+// what is on its way to the server.
+func (s *session) awaitRoom() error {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -173,7 +175,7 @@ func (s *session) awaitRoom() bool {
 		c.cond.Wait()
 	}
 	s.paused, s.answered = false, time.Now()
-	return s.cause == nil && !s.ending
+	return s.cause
 }
 
 // handle takes one packet, under Conn.mu. taken is false when there is no room for it yet.

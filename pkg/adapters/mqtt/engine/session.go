@@ -19,14 +19,13 @@ import (
 const (
 	connectPatience = 10 * time.Second // for the transport, and again for CONNACK
 	closePatience   = adapters.AckTimeout
-	drainPatience   = 100 * time.Millisecond // for the server's end of a connection that we end
-	goodSession     = 10 * time.Second       // a session that has lasted this long was a good one
-	renewPatience   = 5 * time.Second        // for answers before a connection is renewed
-	takeoverPause   = 2 * time.Second        // at least, when another client uses our name
-	soloAfter       = 3                      // sessions that ended on the same message: then it is sent alone …
-	refuseAfter     = 6                      // … and then refused
-	maxIncoming     = 16 << 20               // the largest packet that is taken
-	maxControl      = 4 << 20                // of acknowledgements that the server does not read
+	goodSession     = 10 * time.Second // a session that has lasted this long was a good one
+	renewPatience   = 5 * time.Second  // for answers before a connection is renewed
+	takeoverPause   = 2 * time.Second  // at least, when another client uses our name
+	soloAfter       = 3                // sessions that ended on the same message: then it is sent alone …
+	refuseAfter     = 6                // … and then refused
+	maxIncoming     = 16 << 20         // the largest packet that is taken
+	maxControl      = 4 << 20          // of acknowledgements that the server does not read
 	writeChunk      = 64 << 10
 	readChunk       = 64 << 10
 )
@@ -205,6 +204,9 @@ func (c *Conn) session(a *attempts) error {
 	})
 	err = s.read(rest)
 	close(s.readDone)
+	if s.leaving() {
+		<-s.done // the writer says goodbye: without the connection the last acknowledgements would be lost
+	}
 	s.fail(err)
 	c.mu.Lock()
 	c.s = nil
@@ -454,6 +456,13 @@ func (s *session) fail(err error) {
 	s.c.cond.Broadcast()
 	s.c.mu.Unlock()
 	_ = s.nc.Close()
+}
+
+// leaving reports that it is the writer that ends the session.
+func (s *session) leaving() bool {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return s.ending
 }
 
 // goodbye asks the writer to end the session; under Conn.mu.

@@ -111,21 +111,18 @@ func (s *session) leave(buf []byte, drop bool, as error) {
 	s.ending, s.endAs = true, as
 	s.c.cond.Broadcast() // the reader may wait for room
 	s.c.mu.Unlock()
-	_ = s.nc.SetWriteDeadline(time.Now().Add(closePatience))
+	end := time.Now().Add(closePatience)
+	_ = s.nc.SetWriteDeadline(end)
 	if err := s.put(appendDisconnect(buf, s.version, drop)); err != nil {
 		return
 	}
-	// Closing now, with answers unread, would reset the connection and could destroy what was written.
+	// Closing now, with answers unread, would reset the connection and could destroy what was written: the server
+	// ends it when it has read all.
 	if half, ok := s.nc.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
-	_ = s.nc.SetReadDeadline(time.Now().Add(drainPatience))
-	timer := time.NewTimer(2 * drainPatience)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-s.readDone:
-	}
+	_ = s.nc.SetReadDeadline(end)
+	<-s.readDone
 }
 
 // fill collects what is to be written: small packets first, then as many messages as the window has room
