@@ -13,6 +13,7 @@ import (
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/adaptertest"
+	"github.com/gst-edgewire/gst-edgewire/pkg/spool"
 )
 
 // dial connects to a fake server.
@@ -504,5 +505,34 @@ func TestOnClosedIsTheLastCall(t *testing.T) {
 			t.Fatalf("calls: %v", calls)
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// A mute adapter never hears from its server.
+type mute struct{ hole }
+
+func (m *mute) Open(adapters.Config, adapters.Sink) (adapters.Conn, error) { return m, nil }
+
+func (m *mute) Publish(*adapters.Batch, int) (int, error) { return 0, nil }
+
+// TestCloseBeforeTheFirstAnswer: Close gives a first attempt to connect a moment, which begins with the attempt,
+// and none where a spool takes what is left.
+func TestCloseBeforeTheFirstAnswer(t *testing.T) {
+	for name, opts := range map[string]Options{"old": {}, "spool": {Spool: Spool{Dir: t.TempDir(), Sync: spool.SyncNone}}, "young": {}} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, &mute{}, opts)
+			publish(t, c, 7)
+			if name == "old" {
+				c.l.began = time.Now().Add(-firstPatience) // nobody else looks at it
+			}
+			began := time.Now()
+			r := c.Close(soon(t))
+			if waited := time.Since(began) >= firstPatience*3/4; waited != (name == "young") {
+				t.Errorf("Close took %v", time.Since(began))
+			}
+			if r.Spooled+r.Remaining != 7 || (r.Spooled == 7) != (name == "spool") {
+				t.Errorf("%+v", r)
+			}
+		})
 	}
 }

@@ -181,9 +181,11 @@ func (c *commands) close() {
 	c.cloud.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), commandsWait)
 	defer cancel()
+	var closing sync.WaitGroup // at once: what each of them may take does not add up
 	for _, conn := range c.conns {
-		conn.Close(ctx)
+		safe.Go(&closing, "end of a connection for commands", nil, func() { conn.Close(ctx) })
 	}
+	closing.Wait()
 }
 
 // commandProperties are those of cloud to device.

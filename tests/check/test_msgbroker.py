@@ -374,6 +374,27 @@ class BadInput(unittest.TestCase):
                 p.play()
                 self.assertIn("no answer yet", p.pump(8, until=lambda: p.result.warnings).text())
 
+    def test_stopping_does_not_wait_for_servers_that_never_speak(self):
+        """Half a second, however many connections there are: it publishes, receives, and takes commands from four more."""
+        with socket.socket() as s, tempfile.NamedTemporaryFile("w", suffix=".txt") as f:
+            s.bind(("127.0.0.1", 0))
+            s.listen(100)
+            port = s.getsockname()[1]
+            for i, proto in enumerate(("kafka", "redis", "amqp", "nats")):
+                f.write(f"[message-consumer{i}]\nenable=1\nproto-lib={proto}\nconn-str=127.0.0.1;{port}\nsubscribe-topic-list=c\n")
+            f.flush()
+            for proto in ("kafka", "redis", "amqp", "nats", "mqtt"):
+                with self.subTest(proto), Pipeline(f"msgbroker name=x proto-lib={proto} topic=t conn-str=127.0.0.1;{port} subscribe-topics=in "
+                                                   f"command-topics=c message-consumers={f.name}") as p:
+                    p.play()
+                    for _ in range(7):
+                        p["x"].emit("publish", None, GLib.Bytes(b"{}"))
+                    p.pump(0.6)  # the moment is over that a first attempt gets
+                    before = time.monotonic()
+                    p.state(Gst.State.READY)
+                    self.assertLess(time.monotonic() - before, 0.5)
+                    self.assertEqual([stats(p["x"])[k] for k in ("queued", "in-flight", "acknowledged", "dropped")], [0, 0, 0, 7])
+
     def test_a_fifo_for_a_certificate_does_not_hang(self):
         with tempfile.TemporaryDirectory() as d:
             os.mkfifo(os.path.join(d, "ca"))
