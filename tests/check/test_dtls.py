@@ -140,6 +140,19 @@ class Data(unittest.TestCase):
             b.has([b"early"], "data")
             self.assertEqual(a.errors(), [])
 
+    @ours_only
+    def test_data_that_nobody_takes_is_counted(self):
+        a, b = pair(data=True)
+        b.data = False
+        with a, b:
+            connect(a, b)
+            for i in range(5):
+                a.send("data", b"x" * (i + 1))
+            wait_for(lambda: b.stats("dec")["dropped-unlinked"] == 5, 10, "five records that were dropped")
+            self.assertEqual(a.stats("dec")["dropped-unlinked"], 0)
+            b.has(a.send_rtp(3))
+            self.assertEqual(a.errors() + b.errors(), [])
+
     def test_close_notify(self):
         """EOS on the data sink says so to the peer, whose data ends and whose state is closed."""
         a, b = pair(plain=True)
