@@ -536,3 +536,54 @@ func TestCloseBeforeTheFirstAnswer(t *testing.T) {
 		})
 	}
 }
+
+// TestNoGoroutineIsLeft: of connections that were shared, spooled, stalled, lost, broken, subscribed and closed.
+func TestNoGoroutineIsLeft(t *testing.T) {
+	cycle := func() {
+		f := &adaptertest.Fake{Capacity: 10}
+		shared := config(t, "[message-broker]", "share-connection=1")
+		open := func(opts Options) *Connection {
+			opts.ConnStr = "fake;1;events"
+			opts.Log, opts.OnState, opts.OnDropped = func(adapters.LogEntry) {}, func(StateChange) {}, func(DropReport) {}
+			c, err := connect(opts, f, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		list := []*Connection{open(Options{}), open(Options{ConfigPath: shared}), open(Options{ConfigPath: shared}),
+			open(Options{MaxMessages: 30, Spool: Spool{Dir: t.TempDir(), Sync: spool.SyncNone}}),
+			open(Options{Reconnect: Reconnect{Limit: time.Minute}}), open(Options{Reconnect: Reconnect{Off: true}})}
+		for _, c := range list {
+			connected(t, c)
+			s, err := c.Subscribe(SubscribeOptions{Topics: []string{"in"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c == list[0] {
+				s.Close()
+			}
+		}
+		f.Stall(true)
+		for _, c := range list {
+			for range 50 {
+				_ = c.Publish(Message{Payload: []byte("x")}) // some are too many
+			}
+		}
+		opened := f.Opened()
+		f.Break()
+		adaptertest.Wait(t, "new sessions", func() bool { return f.Opened() > opened })
+		f.Down(true)
+		for i, c := range list {
+			if i%2 == 0 { // the others end without a word
+				_ = c.Drain(canceled())
+			}
+			c.Close(canceled())
+		}
+	}
+	adaptertest.LeavesNothing(t, cycle, func() {
+		for range 5 {
+			cycle()
+		}
+	})
+}

@@ -339,6 +339,24 @@ class BadInput(unittest.TestCase):
             p.pump(3, until=lambda: "queue is full" in p.result.text())
             self.assertIn("queue is full", p.result.text())
 
+    def test_each_drop_is_counted_and_posted_once_a_second(self):
+        """The warnings together say how many were dropped, and there is at most one a second, however many there are."""
+        with Pipeline("msgbroker name=x proto-lib=kafka conn-str=127.0.0.1;1;t max-queue-messages=10 full-policy=drop-newest") as p:
+            p.play()
+            began, drops = time.monotonic(), 0
+            while time.monotonic() < began + 3.3:
+                for _ in range(50):
+                    drops += not p["x"].emit("publish", None, GLib.Bytes(b"{}"))
+                p.pump(0.02)
+            self.assertGreater(drops, 1000)
+
+            def told():
+                return [int(w.split(" message")[0].split(" ")[-1]) for w in p.result.warnings if "queue is full" in w]
+            p.pump(3, until=lambda: sum(told()) == drops)
+            self.assertEqual(sum(told()), drops, p.result.text())
+            self.assertEqual(stats(p["x"])["dropped"], drops)
+            self.assertLessEqual(len(told()), 2 + int(time.monotonic() - began))
+
     def test_ready_gives_up_what_is_left_and_counts_it(self):
         with Pipeline("msgbroker name=x proto-lib=kafka conn-str=127.0.0.1;1;t") as p:
             p.play()
