@@ -13,6 +13,7 @@ import (
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/adaptertest"
+	"github.com/gst-edgewire/gst-edgewire/pkg/spool"
 )
 
 // dial connects to a fake server.
@@ -505,4 +506,84 @@ func TestOnClosedIsTheLastCall(t *testing.T) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// A mute adapter never hears from its server.
+type mute struct{ hole }
+
+func (m *mute) Open(adapters.Config, adapters.Sink) (adapters.Conn, error) { return m, nil }
+
+func (m *mute) Publish(*adapters.Batch, int) (int, error) { return 0, nil }
+
+// TestCloseBeforeTheFirstAnswer: Close gives a first attempt to connect a moment, which begins with the attempt,
+// and none where a spool takes what is left.
+func TestCloseBeforeTheFirstAnswer(t *testing.T) {
+	for name, opts := range map[string]Options{"old": {}, "spool": {Spool: Spool{Dir: t.TempDir(), Sync: spool.SyncNone}}, "young": {}} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, &mute{}, opts)
+			publish(t, c, 7)
+			if name == "old" {
+				c.l.began = time.Now().Add(-firstPatience) // nobody else looks at it
+			}
+			began := time.Now()
+			r := c.Close(soon(t))
+			if waited := time.Since(began) >= firstPatience*3/4; waited != (name == "young") {
+				t.Errorf("Close took %v", time.Since(began))
+			}
+			if r.Spooled+r.Remaining != 7 || (r.Spooled == 7) != (name == "spool") {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+// TestNoGoroutineIsLeft: of connections that were shared, spooled, stalled, lost, broken, subscribed and closed.
+func TestNoGoroutineIsLeft(t *testing.T) {
+	cycle := func() {
+		f := &adaptertest.Fake{Capacity: 10}
+		shared := config(t, "[message-broker]", "share-connection=1")
+		open := func(opts Options) *Connection {
+			opts.ConnStr = "fake;1;events"
+			opts.Log, opts.OnState, opts.OnDropped = func(adapters.LogEntry) {}, func(StateChange) {}, func(DropReport) {}
+			c, err := connect(opts, f, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		list := []*Connection{open(Options{}), open(Options{ConfigPath: shared}), open(Options{ConfigPath: shared}),
+			open(Options{MaxMessages: 30, Spool: Spool{Dir: t.TempDir(), Sync: spool.SyncNone}}),
+			open(Options{Reconnect: Reconnect{Limit: time.Minute}}), open(Options{Reconnect: Reconnect{Off: true}})}
+		for _, c := range list {
+			connected(t, c)
+			s, err := c.Subscribe(SubscribeOptions{Topics: []string{"in"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c == list[0] {
+				s.Close()
+			}
+		}
+		f.Stall(true)
+		for _, c := range list {
+			for range 50 {
+				_ = c.Publish(Message{Payload: []byte("x")}) // some are too many
+			}
+		}
+		opened := f.Opened()
+		f.Break()
+		adaptertest.Wait(t, "new sessions", func() bool { return f.Opened() > opened })
+		f.Down(true)
+		for i, c := range list {
+			if i%2 == 0 { // the others end without a word
+				_ = c.Drain(canceled())
+			}
+			c.Close(canceled())
+		}
+	}
+	adaptertest.LeavesNothing(t, cycle, func() {
+		for range 5 {
+			cycle()
+		}
+	})
 }

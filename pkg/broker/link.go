@@ -21,8 +21,9 @@ type link struct {
 	key         string // in the registry; "" when not shared
 	maxMessages int
 	maxBytes    int64
-	identity    uint64 // of this run, for the session header; 0 means none
-	base        uint64 // the sequence number before the first of this run
+	identity    uint64    // of this run, for the session header; 0 means none
+	base        uint64    // the sequence number before the first of this run
+	began       time.Time // when the first attempt to connect was
 	sp          *spooler
 	info        adapters.Info // set before any use
 	rx          receiver
@@ -79,6 +80,7 @@ func newLink(c *Connection, a adapters.Adapter, substituted bool, key string) (*
 	if !c.opts.NoHeaders {
 		l.identity = max(rand.Uint64(), 1)
 	}
+	l.began = time.Now()
 	conn, err := l.open()
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ const (
 	maxLogLines      = 1000 // waiting for the callback; more are counted and left out
 	dropInterval     = time.Second
 	callbackPatience = 200 * time.Millisecond // how long Close waits for a callback that hangs
-	firstPatience    = 400 * time.Millisecond // how long Close waits for a first attempt to connect
+	firstPatience    = 400 * time.Millisecond // of a first attempt to connect, for which Close waits
 	silence          = 3 * time.Second        // after which a first attempt without an answer is told
 )
 

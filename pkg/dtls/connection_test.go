@@ -426,3 +426,39 @@ func TestWindow(t *testing.T) {
 		}
 	}
 }
+
+// A flight without an answer is sent again after RetransmitInitial, then after twice that, and so on up to
+// RetransmitMax.
+func TestBackoff(t *testing.T) {
+	if cfg, err := (EncoderConfig{}).check(); err != nil || cfg.RetransmitInitial != 100*time.Millisecond || cfg.RetransmitMax != 2*time.Second ||
+		cfg.MTU != 1200 {
+		t.Errorf("defaults %+v, %v", cfg, err)
+	}
+	alone := func(initial, most time.Duration, sends int) (times []time.Duration) {
+		client := newEnd(t, true)
+		defer client.close()
+		client.encConfig.RetransmitInitial, client.encConfig.RetransmitMax = initial, most
+		var began time.Time
+		client.out = func([]byte) error {
+			client.note(func() { times = append(times, time.Since(began)) })
+			return nil
+		}
+		client.open()
+		began = time.Now()
+		client.start()
+		client.until("the retransmissions", func() bool { return len(times) >= sends })
+		if n := client.enc.Connection().Stats().Retransmissions; n < uint64(sends-1) {
+			t.Errorf("%d retransmissions are counted of %d", n, sends-1)
+		}
+		client.mu.Lock()
+		defer client.mu.Unlock()
+		return times[:sends]
+	}
+	times := alone(20*time.Millisecond, 80*time.Millisecond, 6)
+	for i, earliest := range []time.Duration{0, 20, 60, 140, 220, 300} {
+		if times[i] < earliest*time.Millisecond {
+			t.Errorf("flight %d was sent after %v, before %d ms: %v", i+1, times[i], earliest, times)
+		}
+	}
+	alone(time.Millisecond, 4*time.Millisecond, 25) // without the cap this would take hours
+}

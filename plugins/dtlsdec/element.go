@@ -31,7 +31,7 @@ var Class = &gst.Class{
 		{Name: "sink", Direction: gst.PadSink, Presence: gst.PadAlways, Caps: "application/x-dtls"},
 		{Name: "src", Direction: gst.PadSrc, Presence: gst.PadRequest, Caps: "ANY"},
 	},
-	Properties: append(dtlsside.ReceiverProperties(receiver, "version", nil), dtlsside.ReceiverKeyProperties(receiver)...),
+	Properties: append(dtlsside.ReceiverProperties(receiver, "version", media), dtlsside.ReceiverKeyProperties(receiver)...),
 	Signals:    []gst.Signal{{Name: "on-key-received"}, dtlsside.AcceptSignal()},
 	Proto:      (*decoder)(nil),
 	New: func(e *gst.Element) any {
@@ -56,6 +56,8 @@ func Register(p gst.Plugin) error {
 }
 
 func receiver(d *decoder) *dtlsside.Receiver { return d.Receiver }
+
+func media(d *decoder) dtlsside.Media { return dtlsside.Media{Fields: d.data.Fields()} }
 
 // ChangeState holds the decoder's place on the connection from READY on.
 func (d *decoder) ChangeState(t gst.StateChange) gst.StateChangeReturn {

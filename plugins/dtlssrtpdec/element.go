@@ -69,7 +69,7 @@ func properties() []gst.Property {
 	p := dtlsside.ReceiverProperties(func(d *decoder) *dtlsside.Receiver { return d.receiver }, "dtls-version",
 		func(d *decoder) dtlsside.Media {
 			s := d.media.Stats()
-			return dtlsside.Media{Received: [2]uint64{s.RTPPackets + s.RTCPPackets, s.RTPBytes + s.RTCPBytes}, Fields: s.Fields(true)}
+			return dtlsside.Media{Received: [2]uint64{s.RTPPackets + s.RTCPPackets, s.RTPBytes + s.RTCPBytes}, Fields: append(s.Fields(true), d.data.Fields()...)}
 		})
 	p = append(p, dtlsside.StaticKeyProperties(func(d *decoder) *dtlsside.StaticKeys { return &d.static })...)
 	return append(p, dtlsside.BackendProperty((*decoder).getBackend, (*decoder).setBackend))

@@ -29,13 +29,19 @@ type commands struct {
 	s      *sink
 	cloud  *cloud.Cloud
 	subs   []*broker.Subscription
-	conns  []*broker.Connection // ours: not the one that publishes
 	cancel context.CancelFunc
 	ctx    context.Context
 	wg     sync.WaitGroup
 
 	mu     sync.Mutex
 	inHand map[int]func() // by the thread that carries a command out: acknowledges it
+	own    []consumer     // connections beside the one that publishes
+}
+
+// A consumer is the connection of a [message-consumerN] group.
+type consumer struct {
+	group, protoLib string
+	conn            *broker.Connection
 }
 
 // openCommands subscribes as the properties say, if they ask for anything.
@@ -51,7 +57,7 @@ func (s *sink) openCommands(set settings, conn *broker.Connection, reconnect bro
 	c := &commands{s: s, inHand: map[int]func(){}, cloud: cloud.New(cloud.Options{Element: s.Element, Log: log, Record: strings.TrimSpace(set.recordElement), Allow: allow})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	s.mu.Lock()
-	s.commands = c // before the first command comes: its handler may answer at once
+	s.commands, s.told = c, c // before the first command comes: its handler may answer at once
 	s.mu.Unlock()
 	return c.subscribe(set, topics, conn, reconnect)
 }
@@ -83,7 +89,9 @@ func (c *commands) subscribe(set settings, topics []string, conn *broker.Connect
 			return fmt.Errorf("%s: [%s]: %w", path, g.Group, err)
 		}
 		c.s.Ref() // given back by OnClosed
-		c.conns = append(c.conns, own)
+		c.mu.Lock()
+		c.own = append(c.own, consumer{g.Group, g.ProtoLib, own})
+		c.mu.Unlock()
 		if err := c.listen(g.Group, g.Topics, "", own, g.Sensors); err != nil {
 			return fmt.Errorf("%s: [%s]: %w", path, g.Group, err)
 		}
@@ -181,9 +189,28 @@ func (c *commands) close() {
 	c.cloud.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), commandsWait)
 	defer cancel()
-	for _, conn := range c.conns {
-		conn.Close(ctx)
+	var closing sync.WaitGroup // at once: what each of them may take does not add up
+	for _, own := range c.own {
+		safe.Go(&closing, "end of a connection for commands", nil, func() { own.conn.Close(ctx) })
 	}
+	closing.Wait()
+}
+
+// consumers are the stats of the connections of its own, by group; false without any. They are right after close, too.
+func (c *commands) consumers() (all gst.Structure, some bool) {
+	if c == nil {
+		return all, false
+	}
+	c.mu.Lock()
+	own := c.own // only grows
+	c.mu.Unlock()
+	all.Name = "consumers"
+	for _, x := range own {
+		one := gst.Structure{Name: "application/x-msgbroker-stats"}
+		addStats(&one, x.conn.Stats(), x.protoLib)
+		all.Add(x.group, one)
+	}
+	return all, len(own) > 0
 }
 
 // commandProperties are those of cloud to device.

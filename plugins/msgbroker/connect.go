@@ -100,7 +100,7 @@ func (s *sink) open() bool {
 	s.closed = make(chan struct{})
 	s.router.Store(r)
 	s.mu.Lock()
-	s.conn, s.rules = conn, rules // before anything is received: its handlers may publish
+	s.conn, s.rules, s.told = conn, rules, nil // before anything is received: its handlers may publish
 	s.mu.Unlock()
 	if err = s.openCommands(set, conn, reconnect); err != nil {
 		s.abandon(conn)

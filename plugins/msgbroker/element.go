@@ -34,6 +34,7 @@ type sink struct {
 	conn     *broker.Connection // nil below PAUSED
 	last     broker.Stats       // of the connection that was closed last
 	commands *commands          // nil below PAUSED, and without commands
+	told     *commands          // the same, but also after the stop: for stats
 
 	flushing chan struct{} // closed by Unlock: ends every wait on the streaming thread
 	topic    atomic.Pointer[string]

@@ -34,6 +34,18 @@ func (s *sink) stateName() string {
 func (s *sink) stats() gst.Structure {
 	st, protoLib := s.brokerStats()
 	out := gst.Structure{Name: "application/x-msgbroker-stats"}
+	addStats(&out, st, protoLib)
+	s.mu.Lock()
+	told := s.told
+	s.mu.Unlock()
+	if all, some := told.consumers(); some {
+		out.Add("consumers", all)
+	}
+	return out
+}
+
+// addStats appends what is told of a connection.
+func addStats(out *gst.Structure, st broker.Stats, protoLib string) {
 	out.Add("accepted", st.Accepted)
 	out.Add("recovered", st.Recovered)
 	out.Add("unwritten", st.Unwritten)
@@ -62,9 +74,8 @@ func (s *sink) stats() gst.Structure {
 	out.Add("round-trip-p50", uint64(st.RoundTrip50.Microseconds()))
 	out.Add("round-trip-p90", uint64(st.RoundTrip90.Microseconds()))
 	out.Add("round-trip-p99", uint64(st.RoundTrip99.Microseconds()))
-	brokerside.AddReceiving(&out, st)
-	brokerside.AddConnection(&out, st, protoLib)
-	return out
+	brokerside.AddReceiving(out, st)
+	brokerside.AddConnection(out, st, protoLib)
 }
 
 // postStats posts the stats as an element message, at EOS and at stop.

@@ -237,6 +237,19 @@ class Commands(unittest.TestCase):
                 self.assertIn(want, refused["reason"])
         self.assertEqual(fields(self.p.result.element("msgbroker-consumer")[-1])["state"], "connected")
 
+        def consumers():
+            whole = self.p["x"].get_property("stats")
+            inner = whole.get_value("consumers")
+            return {group: fields(s) for group, s in fields(inner).items()}
+        wait_for(lambda: consumers()["message-consumer0"]["acknowledged"] == 6, what="acknowledgement of the six replies")
+        wait_for(lambda: consumers()["message-consumer0"]["unacknowledged"] == 0, what="acknowledgement of the commands")
+        own, = consumers().values()  # the second group is off
+        self.assertGreaterEqual(own["received"], 5)
+        self.assertEqual((own["state"], own["host"], own["proto-lib"], own["substituted"]),
+                         ("connected", ewtest.KAFKA, "/opt/nvidia/lib/libnvds_kafka_proto.so", True))
+        self.p.state(Gst.State.READY)
+        self.assertEqual((consumers()["message-consumer0"]["state"], consumers()["message-consumer0"]["acknowledged"]), ("closed", 6))
+
     def test_without_a_list_only_a_number_is_one(self):
         self.recorder(record_element="rec%u")
         for sensor, want in (("3", "started"), ("-1", "refused"), ("99999999999999999999", "refused"), ("0x3", "refused"), ("7", "refused"), ("../3", "refused")):

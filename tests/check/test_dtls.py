@@ -140,6 +140,19 @@ class Data(unittest.TestCase):
             b.has([b"early"], "data")
             self.assertEqual(a.errors(), [])
 
+    @ours_only
+    def test_data_that_nobody_takes_is_counted(self):
+        a, b = pair(data=True)
+        b.data = False
+        with a, b:
+            connect(a, b)
+            for i in range(5):
+                a.send("data", b"x" * (i + 1))
+            wait_for(lambda: b.stats("dec")["dropped-unlinked"] == 5, 10, "five records that were dropped")
+            self.assertEqual(a.stats("dec")["dropped-unlinked"], 0)
+            b.has(a.send_rtp(3))
+            self.assertEqual(a.errors() + b.errors(), [])
+
     def test_close_notify(self):
         """EOS on the data sink says so to the peer, whose data ends and whose state is closed."""
         a, b = pair(plain=True)
@@ -212,6 +225,24 @@ class Signals(unittest.TestCase):
                         self.assertEqual((cipher, auth, len(key)), (1, 2, 30))
                 self.assertGreater(cipher, 0)
             self.assertNotEqual(key, boxed_bytes(b.dec.get_property("decoder-key")))
+
+    @ours_only
+    def test_numbers_of_the_profiles(self):
+        """srtp-cipher and srtp-auth of the plain elements: for AES-CM those of the C plugin, above them those of AEAD."""
+        for profile, cipher, auth, size in (("SRTP_AES128_CM_HMAC_SHA1_80", 1, 2, 30), ("SRTP_AES128_CM_HMAC_SHA1_32", 1, 1, 30),
+                                            ("SRTP_AEAD_AES_128_GCM", 3, 0, 28), ("SRTP_AEAD_AES_256_GCM", 4, 0, 44)):
+            a, b = pair(plain=True, enc={"srtp-profiles": profile})
+            with self.subTest(profile=profile), a, b:
+                for element in (a.make_tx()["e"], a.make_rx()["d"]):
+                    self.assertEqual([element.get_property(p) for p in ("srtp-cipher", "srtp-auth")], [0, 0])
+                    self.assertIsNone(boxed_bytes(element.get_property("encoder-key" if element is a.enc else "decoder-key")))
+                a.stop()
+                connect(a, b)
+                for end in (a, b):
+                    wait_for(lambda: end.noted("on-key-received") and end.noted("dec-key"), 5, "signals")
+                    for element, key in ((end.enc, "encoder-key"), (end.dec, "decoder-key")):
+                        self.assertEqual([element.get_property(p) for p in ("srtp-cipher", "srtp-auth")], [cipher, auth])
+                        self.assertEqual(len(boxed_bytes(element.get_property(key))), size)
 
     def test_peer_pem(self):
         a, b = pair()
@@ -383,6 +414,48 @@ class WrongUse(unittest.TestCase):
             b.send("data", b"still there")
             a.has([b"still there"], "data")
             self.assertEqual(a.errors() + b.errors(), [])
+
+    @ours_only
+    def test_eos_in_the_handshake(self):
+        """The peer is not there yet. What was sent before the EOS arrives when it comes, and the stream ends."""
+        for plain in (False, True):
+            a, b = pair(plain=plain)
+            with self.subTest(plain=plain), a, b:
+                a.start()
+                if plain:
+                    a.send("data", b"before the end")
+                else:
+                    packets = a.send_rtp(20)
+                time.sleep(0.2)
+                self.assertEqual(a.state(), "connecting")
+                for source in ("data",) if plain else ("rtp", "rtcp"):
+                    a.tx[source].emit("end-of-stream")
+                b.start()
+                if plain:
+                    b.has([b"before the end"], "data")
+                else:
+                    b.has(packets)
+                a.tx.pump(10)
+                self.assertTrue(a.tx.result.eos)
+                b.wait("closed")
+                self.assertEqual(a.errors() + b.errors(), [])
+
+    @ours_only
+    def test_eos_in_a_handshake_that_does_not_end(self):
+        """Nobody answers: the pipeline ends all the same, with the error of the handshake or without."""
+        for plain in (False, True):
+            a, _ = pair(plain=plain, enc={"handshake-timeout": 1500})
+            with self.subTest(plain=plain), a:
+                a.start()
+                if plain:
+                    a.send("data", b"for nobody")
+                else:
+                    a.send_rtp(5)
+                for source in ("data",) if plain else ("rtp", "rtcp"):
+                    a.tx[source].emit("end-of-stream")
+                a.tx.pump(10, until=lambda: a.tx.result.eos or a.tx.result.errors)
+                self.assertTrue(a.tx.result.eos or "did not complete within 1.5s" in a.tx.result.text(), a.tx.result.text())
+                self.assertIn(a.state(), ("closed", "failed"))
 
 
 if __name__ == "__main__":

@@ -316,6 +316,56 @@ class Stopping(unittest.TestCase):
                     self.ends(a)
                     self.ends(b)
 
+    def test_from_signals_of_the_decoder(self):
+        """Stopping either pipeline, and releasing a pad, inside of the decoder's own signals."""
+        for what in ("accept-peer-certificate", "notify::peer-pem", "notify::connection-state"):
+            for target in ("tx", "rx", "release"):
+                a, b = pair(data=True, enc={"handshake-timeout": 60000})
+                with self.subTest(signal=what, target=target), a, b:
+                    done = threading.Event()
+
+                    def handler(*_):
+                        if not done.is_set():
+                            if target == "release":
+                                a.dec.release_request_pad(a.dec.get_static_pad("data_src"))
+                                a.enc.release_request_pad(a.enc.get_static_pad("rtp_sink_0"))
+                            else:
+                                getattr(a, target).pipeline.set_state(Gst.State.NULL)
+                            done.set()
+                        return True
+                    b.start()
+                    a.make_rx(), a.make_tx()
+                    a.dec.connect(what, handler)
+                    a.rx.play(), a.tx.play()
+                    self.assertTrue(done.wait(20), "the handler hangs, or was never called")
+                    if target == "release":
+                        a.wait()
+                        a.send("rtcp", b"\x80\xc8" + bytes(26))
+                        b.has([b"\x80\xc8" + bytes(26)], "rtcp")
+                    self.ends(a)
+                    self.ends(b)
+
+    def test_release_while_downstream_blocks(self):
+        a, b = pair(data=True)
+        with a, b:
+            connect(a, b)
+            b.has(a.send_rtp(5))
+            a.enc.get_static_pad("src").add_probe(
+                Gst.PadProbeType.BLOCK_DOWNSTREAM | Gst.PadProbeType.BUFFER, lambda *_: Gst.PadProbeReturn.OK)
+            for _ in range(20):
+                a.send_rtp(1)
+                a.send("data", b"x" * 100)
+            time.sleep(0.1)
+            done = threading.Event()
+
+            def release():
+                for name in ("rtp_sink_0", "data_sink", "rtcp_sink_0"):
+                    a.enc.release_request_pad(a.enc.get_static_pad(name))
+                done.set()
+            threading.Thread(target=release, daemon=True).start()
+            self.assertTrue(done.wait(20), "a release hangs")
+            self.ends(a)
+
     def test_state_changes_from_several_threads(self):
         a, b = pair(enc={"handshake-timeout": 0})
         with a, b:

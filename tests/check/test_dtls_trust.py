@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Certificates: which ones an endpoint takes, whom it trusts, and that no secret of it comes out."""
 import base64
+import os
 import pathlib
 import re
+import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -11,6 +14,8 @@ from dtls import Gst, certs, ours_only
 from dtls.ends import End, boxed_bytes, connect, pair
 from dtls.processes import Peer
 from ewtest import Pipeline, wait_for
+
+HERE = pathlib.Path(__file__).resolve().parent
 
 
 class Pem(unittest.TestCase):
@@ -217,6 +222,30 @@ class Trust(unittest.TestCase):
                 self.assertEqual(len(warnings), count, warnings)
                 self.assertEqual("peer-fingerprint" in "".join(warnings), bool(count))
 
+    def test_one_warning_for_a_connection(self):
+        """A peer that comes again, as somebody else even, is no reason for another one; the element's next run is."""
+        a, b = pair(client={"dec": {"pem": certs.identity("ec").pem}})
+        with a, b:
+            connect(a, b)
+            for name in ("again", "and again"):
+                handshakes = b.stats()["handshakes"]
+                a.stop()
+                a.dec_props["pem"] = certs.identity("ec", name).pem
+                a.start()
+                a.wait()
+                wait_for(lambda: b.stats()["handshakes"] > handshakes, 10, "another handshake")
+                b.has(a.send_rtp(3))
+            b.rx.pump(0.3)
+            self.assertEqual(len([w for w in b.rx.result.warnings if "peer-fingerprint" in w]), 1, b.rx.result.warnings)
+            b.stop()
+            b.start()
+            a.stop()
+            a.start()
+            a.wait()
+            b.wait()
+            b.rx.pump(1, until=lambda: b.rx.result.warnings)
+            self.assertEqual(len(b.rx.result.warnings), 1)
+
 
 @ours_only
 class Secrets(unittest.TestCase):
@@ -273,6 +302,39 @@ class Secrets(unittest.TestCase):
                     self.assertNotIn(key.hex()[:32], text)
                     self.assertNotIn(base64.b64encode(key).decode()[:20].lower(), text)
 
+
+    def test_no_key_in_dot_files(self):
+        """Keys set by hand, keys of the handshake and the private key of pem, in pictures of the pipelines with everything on them."""
+        folder = os.environ.get("GST_DEBUG_DUMP_DOT_DIR")
+        if not folder:  # GStreamer reads the environment once
+            with tempfile.TemporaryDirectory(prefix="edgewire-dots-") as d:
+                out = subprocess.run([sys.executable, "-m", "unittest", "test_dtls_trust.Secrets.test_no_key_in_dot_files"], cwd=HERE, stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT, env=dtls.other_env("ours", GST_DEBUG_DUMP_DOT_DIR=d), text=True, timeout=60)
+                self.assertEqual(out.returncode, 0, out.stdout)
+                self.assertIn("Ran 1 test", out.stdout)
+                self.assertGreaterEqual(len(list(pathlib.Path(d).iterdir())), 6)
+            return
+        i = certs.identity("ec")
+        secrets = [line.encode() for line in i.key.splitlines()[1:-1]]
+        pipelines = []
+        a, b = pair(plain=True, client={"dec": {"pem": i.pem}})
+        with a, b, Pipeline("dtlssrtpenc name=e ! fakesink dtlssrtpdec name=d") as p:
+            connect(a, b)
+            wait_for(lambda: a.noted("on-key-received"), 5, "keys")
+            secrets.append(boxed_bytes(a.enc.get_property("encoder-key")))
+            secrets.append(bytes(range(0x41, 0x41 + 30)))
+            for name in "ed":
+                p[name].set_property("key", Gst.Buffer.new_wrapped(secrets[-1]))
+            pipelines = [x.pipeline for end in (a, b) for x in (end.tx, end.rx)] + [p.pipeline]
+            for n, pipeline in enumerate(pipelines):
+                Gst.debug_bin_to_dot_file(pipeline, Gst.DebugGraphDetails.ALL, f"p{n}")
+            (pathlib.Path(folder) / "last").write_text(Gst.debug_bin_to_dot_data(p.pipeline, Gst.DebugGraphDetails.ALL))
+        for f in pathlib.Path(folder).iterdir():
+            text = f.read_text(errors="replace")
+            self.assertTrue("dtls" in text.lower())
+            for secret in secrets:
+                for form in (secret.decode("latin-1"), secret.hex(), base64.b64encode(secret).decode()):
+                    self.assertFalse(form[:16].lower() in text.lower(), f"a secret in {f.name}")
 
 
 @ours_only

@@ -336,6 +336,24 @@ class BadInput(unittest.TestCase):
             p.pump(3, until=lambda: "queue is full" in p.result.text())
             self.assertIn("queue is full", p.result.text())
 
+    def test_each_drop_is_counted_and_posted_once_a_second(self):
+        """The warnings together say how many were dropped, and there is at most one a second, however many there are."""
+        with Pipeline("msgbroker name=x proto-lib=kafka conn-str=127.0.0.1;1;t max-queue-messages=10 full-policy=drop-newest") as p:
+            p.play()
+            began, drops = time.monotonic(), 0
+            while time.monotonic() < began + 3.3:
+                for _ in range(50):
+                    drops += not p["x"].emit("publish", None, GLib.Bytes(b"{}"))
+                p.pump(0.02)
+            self.assertGreater(drops, 1000)
+
+            def told():
+                return [int(w.split(" message")[0].split(" ")[-1]) for w in p.result.warnings if "queue is full" in w]
+            p.pump(3, until=lambda: sum(told()) == drops)
+            self.assertEqual(sum(told()), drops, p.result.text())
+            self.assertEqual(stats(p["x"])["dropped"], drops)
+            self.assertLessEqual(len(told()), 2 + int(time.monotonic() - began))
+
     def test_ready_gives_up_what_is_left_and_counts_it(self):
         with Pipeline("msgbroker name=x proto-lib=kafka conn-str=127.0.0.1;1;t") as p:
             p.play()
@@ -369,6 +387,27 @@ class BadInput(unittest.TestCase):
             with Pipeline(f"msgbroker name=x proto-lib=kafka conn-str=127.0.0.1;{s.getsockname()[1]};t") as p:
                 p.play()
                 self.assertIn("no answer yet", p.pump(8, until=lambda: p.result.warnings).text())
+
+    def test_stopping_does_not_wait_for_servers_that_never_speak(self):
+        """Half a second, however many connections there are: it publishes, receives, and takes commands from four more."""
+        with socket.socket() as s, tempfile.NamedTemporaryFile("w", suffix=".txt") as f:
+            s.bind(("127.0.0.1", 0))
+            s.listen(100)
+            port = s.getsockname()[1]
+            for i, proto in enumerate(("kafka", "redis", "amqp", "nats")):
+                f.write(f"[message-consumer{i}]\nenable=1\nproto-lib={proto}\nconn-str=127.0.0.1;{port}\nsubscribe-topic-list=c\n")
+            f.flush()
+            for proto in ("kafka", "redis", "amqp", "nats", "mqtt"):
+                with self.subTest(proto), Pipeline(f"msgbroker name=x proto-lib={proto} topic=t conn-str=127.0.0.1;{port} subscribe-topics=in "
+                                                   f"command-topics=c message-consumers={f.name}") as p:
+                    p.play()
+                    for _ in range(7):
+                        p["x"].emit("publish", None, GLib.Bytes(b"{}"))
+                    p.pump(0.6)  # the moment is over that a first attempt gets
+                    before = time.monotonic()
+                    p.state(Gst.State.READY)
+                    self.assertLess(time.monotonic() - before, 0.5)
+                    self.assertEqual([stats(p["x"])[k] for k in ("queued", "in-flight", "acknowledged", "dropped")], [0, 0, 0, 7])
 
     def test_a_fifo_for_a_certificate_does_not_hang(self):
         with tempfile.TemporaryDirectory() as d:

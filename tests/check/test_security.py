@@ -149,6 +149,42 @@ class Secrets(unittest.TestCase):
                     self.assertNotIn(secret, text, f"a password in {name}: …{text[max(0, text.find(secret) - 200):text.find(secret)]}")
             self.assertGreater(sum(len(t) for _, t in texts), 2000)
 
+    def test_connection_strings(self):
+        """Where a protocol takes a password in conn-str, reading the property does not give it: so dot files do not show it."""
+        secret = f"czNjcjN0{time.monotonic_ns() % 10**12:012d}"  # base64, as a key of Azure has to be
+        with tempfile.TemporaryDirectory(prefix="edgewire-secrets-") as folder:
+            program = (
+                "import sys; sys.path.insert(0, sys.argv[1]); import ewtest\n"
+                "from ewtest import Gst\n"
+                "for n, (proto, text) in enumerate(zip(sys.argv[3::2], sys.argv[4::2])):\n"
+                "    for launch in 'fakesrc ! msgbroker name=x topic=t drain-timeout=0', 'msgsrc name=x subscribe-topics=t ! fakesink':\n"
+                "        p = ewtest.Pipeline(launch)\n"
+                "        p.set('x', proto_lib=proto, conn_str=text.replace('SECRET', sys.argv[2]))\n"
+                "        p.play()\n"
+                "        Gst.debug_bin_to_dot_file(p.pipeline, Gst.DebugGraphDetails.ALL, f'{n}-{launch[:4]}')\n"
+                "        s = p['x'].get_property('stats')\n"
+                "        print(p.run(0.3).text(), s.to_string() if s else '', 'READ', p['x'].get_property('conn-str'))\n"
+                "        p.stop()\n")
+            strings = {"amqp": "127.0.0.1;1;joe;SECRET", "azure": "HostName=127.0.0.1;DeviceId=d;SharedAccessKey=SECRET",
+                       "kafka": "127.0.0.1;1;t;SECRET", "mqtt": "mqtt://joe:SECRET@127.0.0.1:1", "nats": "nats://joe:SECRET@127.0.0.1:1"}
+            for proto, text in [*strings.items(), ("amqp", "amqp://joe:SECRET@127.0.0.1:1/v")]:
+                with self.subTest(proto):
+                    dots = tempfile.mkdtemp(dir=folder)
+                    out = subprocess.run(["/usr/bin/python3", "-c", program, str(ROOT / "tests/check"), secret, proto, text], stdout=subprocess.PIPE,
+                                         stderr=subprocess.STDOUT, text=True, timeout=60, errors="replace",
+                                         env={**ewtest.clean_env(EDGEWIRE_PLUGINS=ewtest.PLUGINS), "GST_DEBUG": "msgbroker:9,msgbroker-adapter:9,msgsrc:9,msgsrc-adapter:9",
+                                              "GST_DEBUG_DUMP_DOT_DIR": dots})
+                    self.assertEqual(out.returncode, 0, out.stdout.replace(secret, "SECRET"))
+                    self.assertEqual(out.stdout.count(" READ "), 2)
+                    graphs = [f.read_text(errors="replace") for f in pathlib.Path(dots).iterdir()]
+                    self.assertEqual(len(graphs), 2)
+                    for graph in graphs:
+                        self.assertIn("conn-str", graph)
+                        self.assertIn("127.0.0.1", graph)
+                    for text in [out.stdout, *graphs]:
+                        at = text.find(secret)
+                        self.assertEqual(at, -1, f"{text[max(0, at - 200):at]}…")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -165,13 +165,16 @@ func Run(t *testing.T, a adapters.Adapter, s Server) {
 			}
 		}
 	})
-	t.Run("deliver", func(t *testing.T) { testDeliver(t, a, s, open) })
-	t.Run("refused", func(t *testing.T) { testRefused(t, s, open) })
-	t.Run("absent", func(t *testing.T) { testAbsent(t, s, open) })
-	t.Run("restart", func(t *testing.T) { testRestart(t, s, open) })
-	t.Run("close", func(t *testing.T) { testClose(t, s, open) })
-	t.Run("closed together", func(t *testing.T) { testClosedTogether(t, open) })
-	t.Run("receive", func(t *testing.T) { runReceive(t, a, s) })
+	LeavesNothing(t, func() {
+		t.Run("deliver", func(t *testing.T) { testDeliver(t, a, s, open) })
+	}, func() {
+		t.Run("refused", func(t *testing.T) { testRefused(t, s, open) })
+		t.Run("absent", func(t *testing.T) { testAbsent(t, s, open) })
+		t.Run("restart", func(t *testing.T) { testRestart(t, s, open) })
+		t.Run("close", func(t *testing.T) { testClose(t, s, open) })
+		t.Run("closed together", func(t *testing.T) { testClosedTogether(t, open) })
+		t.Run("receive", func(t *testing.T) { runReceive(t, a, s) })
+	})
 }
 
 type opener func(*testing.T) (adapters.Conn, *Recorder)

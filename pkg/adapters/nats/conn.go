@@ -103,7 +103,7 @@ func (c *conn) Close() error {
 type link struct {
 	*client.Conn
 	js     jetstream.JetStream
-	raw    *cut
+	raw    *cut  // nil until the dialer has made it
 	dialed error // of the dialer
 	secure bool
 	closed chan struct{}
@@ -140,6 +140,9 @@ func (c *conn) dial(goodbye time.Duration) (*link, error) {
 		opts = append(opts, client.Secure(config))
 	}
 	k.Conn, err = client.Connect("nats://"+u.Host, opts...)
+	if k.raw != nil {
+		k.raw.greeted.Store(true)
+	}
 	if err != nil {
 		if k.raw != nil {
 			_ = k.raw.Close()
@@ -197,14 +200,36 @@ func (d dialer) Dial(network, address string) (net.Conn, error) {
 // SkipTLSHandshake is false: the library does that.
 func (dialer) SkipTLSHandshake() bool { return false }
 
-// A cut ends what waits for the server's first words when the conn is closed.
+// A cut ends what waits for the server's first words when the conn is closed: at once, since there is nothing
+// to say goodbye to. Later words have a little time.
 type cut struct {
 	net.Conn
-	forget func() bool
+	ctx     context.Context // ends when the conn is closed
+	greeted atomic.Bool
+	forget  func() bool
 }
 
 func newCut(ctx context.Context, raw net.Conn) *cut {
-	return &cut{raw, context.AfterFunc(ctx, func() { _ = raw.SetReadDeadline(time.Now().Add(closePatience / 2)) })}
+	c := &cut{Conn: raw, ctx: ctx}
+	c.forget = context.AfterFunc(ctx, c.end)
+	return c
+}
+
+func (c *cut) end() {
+	patience := time.Duration(0)
+	if c.greeted.Load() {
+		patience = closePatience / 2
+	}
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+}
+
+// SetDeadline is called by the library around the greeting. It does not lift the end.
+func (c *cut) SetDeadline(t time.Time) error {
+	err := c.Conn.SetDeadline(t)
+	if c.ctx.Err() != nil {
+		c.end()
+	}
+	return err
 }
 
 // Close ends the connection.

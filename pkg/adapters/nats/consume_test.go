@@ -51,6 +51,15 @@ func acknowledged(t *testing.T, js jetstream.JetStream, stream, consumer string)
 	})
 }
 
+// forget takes a consumer away. The server may be writing its state down in the moment that it deletes its folder,
+// and says so; the consumer is gone all the same.
+func forget(t *testing.T, js jetstream.JetStream, name string) {
+	t.Helper()
+	if err := js.DeleteConsumer(t.Context(), "tests", name); err != nil && !strings.Contains(err.Error(), "directory not empty") {
+		t.Fatal(err)
+	}
+}
+
 // TestConsumerIsGone: one that is deleted is made anew where it was, and one whose stream is made anew has all of it.
 func TestConsumerIsGone(t *testing.T) {
 	s := server(t).withStream(t, "tests", "gone.>")
@@ -74,7 +83,7 @@ func TestConsumerIsGone(t *testing.T) {
 			info, err := stream.Consumer(t.Context(), name)
 			return err == nil && info.CachedInfo().NumAckPending == 1
 		})
-		must(t, stream.DeleteConsumer(t.Context(), name))
+		forget(t, js, name)
 		put(t, js, topic, 7, 11)
 		if got := payloads(col.Wait(t, 12)); got != "1 2 3 4 5 6 6 7 8 9 10 11" {
 			t.Errorf("group %q: %s", group, got)
@@ -86,7 +95,7 @@ func TestConsumerIsGone(t *testing.T) {
 	col := subscribe(t, c, adapters.SubscribeConfig{Topics: []string{"gone.y"}, Group: "h"})
 	name := consumerName("h", "gone.y")
 	for i := range 3 {
-		must(t, js.DeleteConsumer(t.Context(), "tests", name))
+		forget(t, js, name)
 		put(t, js, "gone.y", i, i)
 		c.Ack(col.Wait(t, i+1)[i:])
 		acknowledged(t, js, "tests", name)

@@ -5,6 +5,7 @@ package nats
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -364,3 +365,20 @@ func TestStopped(t *testing.T) {
 }
 
 func TestPage(t *testing.T) { adaptertest.CheckPage(t, "sample.cfg", adapter{}.Keys()) }
+
+// TestCloseBeforeTheGreeting: a server that takes the connection and says nothing holds Close up for no moment.
+func TestCloseBeforeTheGreeting(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	c, _ := open(t, strings.Replace(l.Addr().String(), ":", ";", 1), "")
+	raw, err := l.Accept()
+	must(t, err)
+	defer raw.Close()
+	time.Sleep(100 * time.Millisecond) // nothing shows that it waits for the greeting now
+	began := time.Now()
+	must(t, c.Close())
+	if took := time.Since(began); took >= closePatience/2 {
+		t.Errorf("Close took %v", took)
+	}
+}

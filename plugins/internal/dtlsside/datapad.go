@@ -89,11 +89,7 @@ func (d *DataPad) Reset() {
 func (d *DataPad) begin() *gst.Pad {
 	d.mu.Lock()
 	p, first := d.pad, !d.started
-	if p != nil {
-		d.started = true
-	} else {
-		d.lost++
-	}
+	d.started = d.started || p != nil
 	d.mu.Unlock()
 	if p != nil && first && !p.PushStart(fmt.Sprintf("dtlsdec-%08x", rand.Uint32()), "") {
 		d.Reset()
@@ -106,6 +102,11 @@ func (d *DataPad) begin() *gst.Pad {
 func (d *DataPad) Push(record []byte) {
 	p := d.begin()
 	if p == nil {
+		d.mu.Lock()
+		if d.pad == nil {
+			d.lost++
+		}
+		d.mu.Unlock()
 		return
 	}
 	if ret := p.PushLocked(gst.NewBuffer(record)); ret != gst.FlowOK && ret != gst.FlowFlushing {
@@ -121,9 +122,9 @@ func (d *DataPad) EOS() {
 	}
 }
 
-// Unlinked is how many records found no pad.
-func (d *DataPad) Unlinked() uint64 {
+// Fields are those of stats: how many records found no pad.
+func (d *DataPad) Fields() []gst.Field {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.lost
+	return []gst.Field{{Name: "dropped-unlinked", Value: d.lost}}
 }

@@ -59,6 +59,7 @@ type Receiver struct {
 	last     dtls.Stats         // of the connection that was left last
 	peerPEM  string
 	finished bool // close_notify came, and no session after it
+	warned   bool // that nothing verifies the peer, since Open
 }
 
 // NewReceiver makes the receiving side of e.
@@ -105,6 +106,7 @@ func (r *Receiver) identity() (*identity.Identity, error) {
 func (r *Receiver) Open() bool {
 	r.mu.Lock()
 	set := r.set
+	r.warned = false
 	r.mu.Unlock()
 	fail := func(property string, err error) bool {
 		r.e.Error(gst.ResourceSettings, r.named(fmt.Errorf("%s: %w", property, err)).Error(), "")
@@ -277,9 +279,10 @@ func (r *Receiver) accept(pem string) bool {
 // user is told so once.
 func (r *Receiver) unasked() {
 	r.mu.Lock()
-	asked := r.set.pins != "" || r.set.caFile != "" || r.set.verify != verifyAuto
+	tell := r.set.pins == "" && r.set.caFile == "" && r.set.verify == verifyAuto && !r.warned
+	r.warned = r.warned || tell
 	r.mu.Unlock()
-	if !asked {
+	if tell {
 		r.e.Warning(gst.ResourceNotAuthorized, r.e.Name()+": nothing verifies who the peer is, so anyone who can send to this "+
 			"port may be it: set peer-fingerprint or ca-file, or connect to the signal "+acceptSignal+"; verify=none says that it is meant so", "")
 	}
