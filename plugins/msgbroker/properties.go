@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/gst"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
 	"github.com/gst-edgewire/gst-edgewire/pkg/spool"
 	"github.com/gst-edgewire/gst-edgewire/plugins/internal/brokerside"
@@ -113,9 +114,10 @@ func enumProp(name, blurb string, t *gst.EnumType, def gst.Enum, f func(*setting
 func properties() []gst.Property {
 	getTopic, _ := field(func(s *settings) *string { return &s.topic })
 	getComp, setComp := field(func(s *settings) *uint32 { return &s.compID })
+	getConn, setConn := field(func(s *settings) *string { return &s.connStr })
 	return slices.Concat([]gst.Property{
 		stringProp("proto-lib", brokerside.ProtoLibBlurb(), func(s *settings) *string { return &s.protoLib }),
-		stringProp("conn-str", "Where the broker is: HOST;PORT or HOST;PORT;TOPIC", func(s *settings) *string { return &s.connStr }),
+		gst.StringProp("conn-str", brokerside.ConnStrBlurb, "", gst.MutableReady, func(s *sink) string { return adapters.ShowConnStr(getConn(s)) }, setConn),
 		stringProp("config", "Key file with the protocol's options in the group [message-broker]", func(s *settings) *string { return &s.config }),
 		gst.StringProp("topic", "Topic of the messages; default: the third part of conn-str", "", gst.MutablePlaying, getTopic, (*sink).setTopic),
 		routeProp("topic-template", "Topic made of fields of the message, as in cameras.{sensor.id|unknown}; a message without such a field goes to topic",

@@ -74,12 +74,13 @@ func (s *src) setCaps(c gst.Caps) {
 }
 
 func properties() []gst.Property {
+	getConn, setConn := field(func(s *settings) *string { return &s.connStr })
 	getCommit, setCommit := field(func(s *settings) *gst.Enum { return &s.commit })
 	getWindow, setWindow := field(func(s *settings) *uint32 { return &s.window })
 	getStart, setStart := field(func(s *settings) *bool { return &s.fromStart })
 	return []gst.Property{
 		stringProp("proto-lib", brokerside.ProtoLibBlurb(), func(s *settings) *string { return &s.protoLib }),
-		stringProp("conn-str", "Where the broker is: HOST;PORT or HOST;PORT;TOPIC", func(s *settings) *string { return &s.connStr }),
+		gst.StringProp("conn-str", brokerside.ConnStrBlurb, "", gst.MutableReady, func(s *src) string { return adapters.ShowConnStr(getConn(s)) }, setConn),
 		stringProp("config", "Key file with the protocol's options in the group [message-broker]", func(s *settings) *string { return &s.config }),
 		stringProp("subscribe-topics", "Topics to receive, separated by semicolons, in the protocol's syntax for patterns; default: the topic of conn-str",
 			func(s *settings) *string { return &s.topics }),

@@ -40,6 +40,9 @@ func ProtoLibBlurb() string {
 		"which stands for the built-in one; or file:PATH, a protocol library of your own"
 }
 
+// ConnStrBlurb describes the property conn-str, whose value is read in pictures of the pipeline too.
+const ConnStrBlurb = "Where the broker is: HOST;PORT or HOST;PORT;TOPIC; when it is read, passwords and keys in it are ***"
+
 // SettingsCode is the error code for a configuration that cannot work.
 func SettingsCode(err error) gst.ErrorCode {
 	switch {
