@@ -26,6 +26,10 @@ const (
 	FlushTimeout   = 10 * time.Second  // of a disconnect while the server is there
 )
 
+// atTheEnd is the protocol whose groups begin with the next message when they are new to the server, as in DeepStream's
+// adaptors; all others begin with the oldest one that the server keeps.
+const atTheEnd = "redis"
+
 // Errors of a Client.
 var (
 	ErrClosed  = errors.New("the handle is not that of a connection")
@@ -265,7 +269,7 @@ func (c *Client) Subscribe(topics []string, handle func(topic string, payload []
 	if c.closed {
 		return ErrClosed
 	}
-	sub, err := c.conn.Subscribe(broker.SubscribeOptions{Topics: topics, OnSubscribed: func(topic string, err error) {
+	sub, err := c.conn.Subscribe(broker.SubscribeOptions{Topics: topics, FromStart: c.conn.Stats().Adapter != atTheEnd, OnSubscribed: func(topic string, err error) {
 		if err != nil {
 			refused(topic, err)
 		}

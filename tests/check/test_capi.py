@@ -30,8 +30,12 @@ class CApi(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory(prefix="edgewire-capi-")
         cls.host = pathlib.Path(cls.folder.name) / "host"
-        out = subprocess.run(["gcc", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'capi'}", "-o", cls.host,
-                              ROOT / "tests/check/capi/host.c", "-lpthread", "-ldl"],
+        cls.compile(cls.host)
+
+    @classmethod
+    def compile(cls, host, *flags):
+        out = subprocess.run(["gcc", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'capi'}", "-o", host,
+                              ROOT / "tests/check/capi/host.c", "-lpthread", "-ldl", *flags],
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
         assert out.returncode == 0, out.stdout
 
@@ -129,6 +133,81 @@ class CApi(unittest.TestCase):
         self.assertEqual(host.returncode, 0, out[-3000:])
         self.assertIn("state 2", out)
 
+    @needs_kafka
+    def test_receive(self):
+        self.drive("receive", library("kafka"), MSGBROKER, "kafka", self.conn_str(), self.topic())
+
+    def test_an_adaptor_that_cannot_subscribe(self):
+        journal = pathlib.Path(self.folder.name) / "libjournal_proto.so"
+        subprocess.run(["gcc", "-shared", "-fPIC", "-o", journal, ROOT / "examples/c/adaptor/journal.c", "-lpthread"], check=True, timeout=60)
+        text = pathlib.Path(self.folder.name) / "journal.txt"
+        self.drive("unsupported", MSGBROKER, journal, text)
+        self.assertEqual(text.read_bytes(), b"events goes on\n")
+
+    @needs_kafka
+    def test_refused(self):
+        """The synchronous send returns what the server said, where it makes no topics."""
+        address, _ = self.enterContext(ewtest.kafka_server("--auto-create=off"))
+        config = self.file('[message-broker]\nproto-cfg = "topic.metadata.propagation.max.ms=500"\n')
+        out = self.drive("refused", library("kafka"), self.conn_str(address), config)
+        for word in ("topic nowhere on ", "the topic does not exist", "create the topic", "the topic name is not valid", "is larger than message.max.bytes"):
+            self.assertIn(word, out)
+
+    def test_symbols(self):
+        """Each library exports the functions of its header, and nothing else: no symbol of ours can be taken for one of the host's."""
+        want = {}
+        for header in ("nvds_msgapi.h", "nvmsgbroker.h"):
+            text = re.sub(r"/\*.*?\*/", "", (ROOT / "capi" / header).read_text(), flags=re.S)
+            want[header] = {name for name in re.findall(r"^\w[\w ]*[ *](nv\w+)\(", text, re.M) if not name.endswith("_t")}
+        self.assertEqual(want["nvds_msgapi.h"], {"nvds_msgapi_" + name for name in (
+            "connect", "send", "send_async", "subscribe", "do_work", "disconnect", "getversion", "get_protocol_name", "connection_signature")})
+        self.assertEqual(want["nvmsgbroker.h"], {"nv_msgbroker_" + name for name in ("connect", "send_async", "subscribe", "disconnect", "version")})
+        for path, header in [(library(p), "nvds_msgapi.h") for p in PROTOCOLS] + [(MSGBROKER, "nvmsgbroker.h")]:
+            with self.subTest(path.name):
+                out = subprocess.run(["nm", "-D", "--defined-only", path], stdout=subprocess.PIPE, check=True, text=True, timeout=60)
+                self.assertEqual({line.split()[-1] for line in out.stdout.splitlines()}, want[header])
+
+    def test_signatures(self):
+        """64 digits where a connection may be shared, else none; the same in each process, and another for another configuration."""
+        program = ("import ctypes, sys\nl = ctypes.CDLL(sys.argv[1])\nout = ctypes.create_string_buffer(b'x' * 65, 66)\n"
+                   "print(l.nvds_msgapi_connection_signature(*(a.encode() or None for a in sys.argv[2:4]), out, 65), out.value.decode())")
+
+        def signature(protocol, conn_str, config):
+            out = subprocess.run(["/usr/bin/python3", "-c", program, library(protocol), conn_str, str(config)], stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True, timeout=60)
+            return out.stdout
+        azure = "HostName=h;DeviceId={};SharedAccessKey=c2VjcmV0"
+        for protocol, one, two in (("kafka", "h;1", "h;2"), ("redis", "h;1", "i;1"), ("amqp", "h;1;u;p", "h;1;u;q"), ("mqtt", "h;1", "h;2"),
+                                   ("azure", azure.format("d"), azure.format("e")),
+                                   ("azure_edge", azure.format("d") + ";ModuleId=m", azure.format("d") + ";ModuleId=n")):
+            with self.subTest(protocol):
+                shared = self.file("[message-broker]\nshare-connection=1\n")
+                first = signature(protocol, one, shared)
+                self.assertRegex(first, r"^0 [0-9a-f]{64}\n$")
+                self.assertEqual(signature(protocol, one, shared), first)
+                self.assertNotEqual(signature(protocol, two, shared), first)
+                self.assertEqual(signature(protocol, one, self.file("[message-broker]\nshare-connection=0\n")), "0 \n")
+                self.assertEqual(signature(protocol, one, ""), "0 \n")
+
+    def test_deepstreams_logger(self):
+        """Where the process has DeepStream's logger, what is wrong is told there and nowhere else."""
+        host = pathlib.Path(self.folder.name) / "host-with-logger"
+        self.compile(host, "-DWITH_LOGGER", "-rdynamic")
+        out = subprocess.run([host, "absent", library("kafka"), "127.0.0.1;1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             timeout=60, env=ewtest.clean_env())
+        self.assertEqual((out.returncode, out.stderr), (0, ""))
+        self.assertRegex(out.stdout, r"logger GST_EDGEWIRE 3 connect: no connection within .*Connection refused")
+
+    def test_gstreamers_log(self):
+        """After gst_init it is GStreamer's debug log."""
+        out = subprocess.run(["/usr/bin/python3", "-c", "import ctypes, gi, sys\ngi.require_version('Gst', '1.0')\nfrom gi.repository import Gst\n"
+                              "Gst.init(None)\nl = ctypes.CDLL(sys.argv[1])\nl.nvds_msgapi_connect.restype = ctypes.c_void_p\n"
+                              "assert l.nvds_msgapi_connect(b'nonsense', None, None) is None", library("kafka")], stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, timeout=60, env=ewtest.clean_env(GST_DEBUG="msgapi:1", GST_DEBUG_NO_COLOR="1"))
+        self.assertEqual(out.returncode, 0, out.stdout)
+        self.assertRegex(out.stdout, r"ERROR +msgapi .*conn-str \"nonsense\": the port is missing")
+        self.assertNotIn("gst-edgewire: ", out.stdout)
+
     def test_names(self):
         """Every library tells what DeepStream's of that name tells."""
         for protocol, want in PROTOCOLS.items():
@@ -146,6 +225,7 @@ class CApi(unittest.TestCase):
             self.skipTest("valgrind is missing: NOTHING of the C fronts is checked for memory errors")
         report = pathlib.Path(self.folder.name) / "valgrind.xml"
         for args in (("both", library("kafka"), MSGBROKER, self.conn_str(), self.topic()),
+                     ("receive", library("kafka"), MSGBROKER, "kafka", self.conn_str(), self.topic()),
                      ("nulls", library("kafka"), self.conn_str(), self.topic())):
             with self.subTest(args[0]):
                 self.drive(*args, timeout=240, prefix=(

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -412,24 +413,56 @@ func TestTopicDenied(t *testing.T) {
 	}
 }
 
+// pause stops the server's process, and gives what lets it go on.
+func (s *testServer) pause(t *testing.T) (resume func()) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.Dir, "erlang.pid"))
+	must(t, err)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	must(t, err)
+	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	resume = sync.OnceFunc(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
+	t.Cleanup(resume)
+	return resume
+}
+
+// TestHeartbeat: a connection with nothing to say lives on, and one whose server is silent is noticed.
+func TestHeartbeat(t *testing.T) {
+	s := server(t)
+	c, r := open(t, s.ConnStr(), "exchange="+testExchange+"\namqp-heartbeat=1\n")
+	got := adaptertest.NewCollector()
+	must(t, c.Subscribe(adapters.SubscribeConfig{Topics: []string{"heart"}, Group: "heart"}, got)) // a connection of its own
+	adaptertest.Wait(t, "the subscription", func() bool { return got.Agreed("heart") > 0 })
+	adaptertest.Send(t, c, adaptertest.BatchOf(1, "heart", 10))
+	r.WaitResults(t, 10)
+	c.Ack(got.Wait(t, 10))
+	time.Sleep(4 * time.Second) // the server hangs up on a client that is silent for two to three
+	for _, e := range r.States() {
+		if e.State == adapters.Disconnected {
+			t.Errorf("while idle: %+v", e)
+		}
+	}
+	if n := got.Agreed("heart"); n != 1 {
+		t.Errorf("the subscription was made %d times", n)
+	}
+	resume := s.pause(t)
+	adaptertest.Send(t, c, adaptertest.BatchOf(11, "heart", 10))
+	r.WaitReason(t, "the server does not answer; check the network")
+	resume()
+	r.WaitResults(t, 20)
+	if _, failed := r.Results(); failed != 0 {
+		t.Errorf("%d failures", failed)
+	}
+	adaptertest.Wait(t, "all messages", func() bool { return got.Different() == 20 })
+}
+
 // TestStopped: a server that hangs holds neither Publish nor Close up, and goes on where it was.
 func TestStopped(t *testing.T) {
 	s := server(t)
 	c, r := open(t, s.ConnStr(), "exchange="+testExchange+"\n")
 	other, _ := open(t, s.ConnStr(), "exchange="+testExchange+"\n")
 	r.WaitState(t, adapters.Connected)
-	pid := 0
-	text, err := os.ReadFile(filepath.Join(s.Dir, "erlang.pid"))
-	must(t, err)
-	pid, err = strconv.Atoi(strings.TrimSpace(string(text)))
-	must(t, err)
-	must(t, syscall.Kill(pid, syscall.SIGSTOP))
-	resumed := false
-	defer func() {
-		if !resumed {
-			_ = syscall.Kill(pid, syscall.SIGCONT)
-		}
-	}()
+	resume := s.pause(t)
 	var b adapters.Batch
 	for i := range uint64(3000) {
 		b.Append(i+1, 0, "stopped", nil, make([]byte, 10_000)) // 30 MB: more than sockets hold
@@ -454,8 +487,7 @@ func TestStopped(t *testing.T) {
 	if d := time.Since(began); d > 800*time.Millisecond {
 		t.Errorf("Close took %v", d)
 	}
-	resumed = true
-	must(t, syscall.Kill(pid, syscall.SIGCONT))
+	resume()
 	r.WaitResults(t, 3000)
 	if _, failed := r.Results(); failed != 0 {
 		t.Errorf("%d failures", failed)

@@ -16,12 +16,15 @@ import (
 // group is the name of the section that DeepStream's adaptors read.
 const group = "message-broker"
 
+// minVersionKey is ours: librdkafka has no option for it.
+const minVersionKey = "tls-min-version"
+
 // shareKey is a matter of package broker.
 const shareKey = "share-connection"
 
 var knownKeys = []string{"proto-cfg", "producer-proto-cfg", "consumer-proto-cfg", "partition-key",
 	"consumer-group-id", shareKey, "topic", "sasl-password-file", "ssl-key-password-file",
-	"ssl-keystore-password-file", "sasl-oauthbearer-client-secret-file"}
+	"ssl-keystore-password-file", "sasl-oauthbearer-client-secret-file", minVersionKey}
 
 // secretFiles are the keys that name a file with the value of an option: a configuration that has them can
 // be shown to anyone.
@@ -112,6 +115,11 @@ func loadConfig(path string, strict bool, log func(adapters.LogEntry)) (fileConf
 		p := property{name: option, value: value, where: fmt.Sprintf("%s:%d: [%s] %s", path, e.Line, group, e.Key)}
 		fc.producer, fc.receiving = append(fc.producer, p), append(fc.receiving, p)
 	}
+	if e, ok := g.Get(minVersionKey); ok {
+		if err := fc.minVersion(path, e); err != nil {
+			return fc, err
+		}
+	}
 	if e, ok := g.Get(shareKey); ok {
 		if _, err := e.Bool(); err != nil {
 			return fc, err
@@ -141,6 +149,33 @@ func loadConfig(path string, strict bool, log func(adapters.LogEntry)) (fileConf
 		}
 	}
 	return fc, nil
+}
+
+// only13 are suites of TLS 1.2 that need a key which nobody sets. OpenSSL then offers none of that version, and
+// those of TLS 1.3, which are in another list, alone.
+const only13 = "PSK-AES256-GCM-SHA384"
+
+// minVersion sees to it that no older version of TLS is spoken. 1.2 is OpenSSL's own least.
+func (fc *fileConfig) minVersion(path string, e dsconfig.Entry) error {
+	version, err := e.Text()
+	if err != nil {
+		return err
+	}
+	switch strings.TrimPrefix(strings.ToLower(unquote(version)), "tlsv") {
+	case "1.2":
+		return nil
+	case "1.3":
+	default:
+		return e.Errorf("write 1.2 or 1.3", "is no version of TLS that is safe")
+	}
+	for _, p := range slices.Concat(fc.producer, fc.receiving) {
+		if p.name == "ssl.cipher.suites" {
+			return e.Errorf("remove one of the two", "ssl.cipher.suites chooses among the suites of TLS 1.2, which is not to be spoken")
+		}
+	}
+	p := property{name: "ssl.cipher.suites", value: only13, where: fmt.Sprintf("%s:%d: [%s] %s", path, e.Line, group, e.Key)}
+	fc.producer, fc.receiving = append(fc.producer, p), append(fc.receiving, p)
+	return nil
 }
 
 // unknownKey words the warning about a key that the group does not have.

@@ -95,6 +95,8 @@ func TestBadConfig(t *testing.T) {
 		{"[message-broker]\nproto-cfg = \"security.protocol=ssl;ssl.key.pem=hunter2\"\n", "librdkafka refuses the configuration"},
 		{"[message-broker]\nproto-cfg = \"transactional.id=x\"\n", "transactional.id\" is not supported"},
 		{"[message-broker]\nproto-cfg = \"enable.idempotence=true;acks=1\"\n", "librdkafka refuses the configuration"},
+		{"[message-broker]\ntls-min-version = 1.1\n", "test.cfg:2: [message-broker] tls-min-version: is no version of TLS that is safe; write 1.2 or 1.3"},
+		{"[message-broker]\ntls-min-version = 1.3\nproto-cfg = \"ssl.cipher.suites=ECDHE-RSA-AES256-GCM-SHA384\"\n", "tls-min-version: ssl.cipher.suites chooses among"},
 	} {
 		_, _, err := tryOpen(t, "127.0.0.1;1", c.config, true)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -220,4 +222,20 @@ func TestABI(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v\n%s", err, text)
 	}
+}
+
+func TestPage(t *testing.T) {
+	adaptertest.CheckPage(t, "kafka.cfg", adapter{}.Keys())
+	if _, _, err := tryOpen(t, "127.0.0.1;1", readFile(t, "kafka.cfg"), true); err != nil {
+		t.Error(err)
+	}
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }

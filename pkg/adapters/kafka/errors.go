@@ -105,6 +105,9 @@ func connectReason(code int, text string) string {
 	case strings.Contains(text, "alert") && strings.Contains(text, "certificate"):
 		return text + "; the broker does not accept the client's certificate: check ssl.certificate.location and ssl.key.location, " +
 			"the certificate's end, and that the broker trusts the authority that signed it"
+	case strings.Contains(text, "protocol version"), strings.Contains(text, "unsupported protocol"), strings.Contains(text, "handshake failure"):
+		return text + "; the broker speaks no version of TLS or no cipher suite that is allowed here: let it speak TLSv1.2 or TLSv1.3 " +
+			"(ssl.enabled.protocols), and check ssl.cipher.suites and tls-min-version"
 	}
 	switch code {
 	case C.EW_ERR_RESOLVE:

@@ -27,9 +27,9 @@ import (
 
 // listeners of the secured server, each on a port of its own.
 const securedProperties = `
-listeners=PLAIN://127.0.0.1:@PORT@,CONTROLLER://127.0.0.1:@CONTROLLER_PORT@,MTLS://127.0.0.1:@PORT2@,SASLTLS://127.0.0.1:@PORT3@,OAUTH://127.0.0.1:@PORT4@,RSA12://127.0.0.1:@PORT5@,EC12://127.0.0.1:@PORT6@,ONLY13://127.0.0.1:@PORT7@,WRONGNAME://127.0.0.1:@PORT8@
-advertised.listeners=PLAIN://127.0.0.1:@PORT@,MTLS://127.0.0.1:@PORT2@,SASLTLS://127.0.0.1:@PORT3@,OAUTH://127.0.0.1:@PORT4@,RSA12://127.0.0.1:@PORT5@,EC12://127.0.0.1:@PORT6@,ONLY13://127.0.0.1:@PORT7@,WRONGNAME://127.0.0.1:@PORT8@
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAIN:PLAINTEXT,MTLS:SSL,SASLTLS:SASL_SSL,OAUTH:SASL_SSL,RSA12:SSL,EC12:SSL,ONLY13:SSL,WRONGNAME:SSL
+listeners=PLAIN://127.0.0.1:@PORT@,CONTROLLER://127.0.0.1:@CONTROLLER_PORT@,MTLS://127.0.0.1:@PORT2@,SASLTLS://127.0.0.1:@PORT3@,OAUTH://127.0.0.1:@PORT4@,RSA12://127.0.0.1:@PORT5@,EC12://127.0.0.1:@PORT6@,ONLY13://127.0.0.1:@PORT7@,WRONGNAME://127.0.0.1:@PORT8@,EXPIRED://127.0.0.1:@PORT9@
+advertised.listeners=PLAIN://127.0.0.1:@PORT@,MTLS://127.0.0.1:@PORT2@,SASLTLS://127.0.0.1:@PORT3@,OAUTH://127.0.0.1:@PORT4@,RSA12://127.0.0.1:@PORT5@,EC12://127.0.0.1:@PORT6@,ONLY13://127.0.0.1:@PORT7@,WRONGNAME://127.0.0.1:@PORT8@,EXPIRED://127.0.0.1:@PORT9@
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAIN:PLAINTEXT,MTLS:SSL,SASLTLS:SASL_SSL,OAUTH:SASL_SSL,RSA12:SSL,EC12:SSL,ONLY13:SSL,WRONGNAME:SSL,EXPIRED:SSL
 ssl.keystore.type=PEM
 ssl.keystore.location=@PKI@/server-bundle.pem
 ssl.truststore.type=PEM
@@ -41,6 +41,7 @@ listener.name.rsa12.ssl.enabled.protocols=TLSv1.2
 listener.name.ec12.ssl.enabled.protocols=TLSv1.2
 listener.name.only13.ssl.enabled.protocols=TLSv1.3
 listener.name.wrongname.ssl.keystore.location=@PKI@/server-wrong-name-bundle.pem
+listener.name.expired.ssl.keystore.location=@PKI@/server-expired-bundle.pem
 listener.name.sasltls.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
 listener.name.sasltls.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_bob="correct horse" user_alice="staple";
 listener.name.sasltls.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
@@ -60,7 +61,7 @@ type securedServer struct {
 }
 
 var listenerPorts = map[string]string{"plain": "PORT", "mtls": "PORT2", "sasl": "PORT3", "oauth": "PORT4", "rsa12": "PORT5",
-	"ec12": "PORT6", "only13": "PORT7", "wrongname": "PORT8"}
+	"ec12": "PORT6", "only13": "PORT7", "wrongname": "PORT8", "expired": "PORT9"}
 
 func startSecured(t *testing.T) *securedServer {
 	t.Helper()
@@ -169,6 +170,7 @@ func TestRealSecurity(t *testing.T) {
 	s := startSecured(t)
 	t.Run("access", func(t *testing.T) { testRealSecured(t, s) })
 	t.Run("ciphers", func(t *testing.T) { testRealCiphers(t, s) })
+	t.Run("codecs", func(t *testing.T) { testRealCodecs(t, s) })
 	t.Run("oauth", func(t *testing.T) { testRealOAuth(t, s) })
 	t.Run("acl", func(t *testing.T) { testRealACL(t, s) })
 	t.Run("renewal", func(t *testing.T) { testRealRenewal(t, s) })
@@ -191,10 +193,13 @@ func testRealSecured(t *testing.T, s *securedServer) {
 		{"untrusted server", "mtls", protoCfg(strings.Replace(tlsClient, "ca.pem", "other-ca.pem", 1)), "ssl.ca.location"},
 		{"server of another name", "wrongname", protoCfg(tlsTrust), "names this host"},
 		{"server of another name, unchecked", "wrongname", protoCfg(tlsTrust + ";ssl.endpoint.identification.algorithm=none"), ""},
+		{"expired server certificate", "expired", protoCfg(tlsTrust), "that the broker's certificate is valid"},
 		{"TLS to plaintext", "plain", protoCfg(tlsTrust), "security.protocol"},
 		{"plaintext to TLS", "mtls", "", "security.protocol"},
 		{"TLS 1.3 alone", "only13", protoCfg(tlsTrust), ""},
 		{"TLS 1.2 where 1.3 is wanted", "only13", protoCfg(tlsTrust + ";ssl.cipher.suites=ECDHE-ECDSA-AES128-GCM-SHA256"), ""}, // 1.3's suites are not touched
+		{"TLS 1.3 as the least", "mtls", protoCfg(tlsClient) + "\ntls-min-version=1.3", ""},
+		{"TLS 1.3 as the least, server of 1.2", "rsa12", protoCfg(tlsTrust) + "\ntls-min-version=1.3", "speaks no version of TLS"},
 		{"SASL PLAIN", "sasl", protoCfg(saslTrust + ";sasl.mechanism=PLAIN;sasl.username=bob;sasl.password=correct horse"), ""},
 		{"SASL PLAIN, password file", "sasl", protoCfg(saslTrust+";sasl.mechanism=PLAIN;sasl.username=bob") + "\nsasl-password-file=" + password, ""},
 		{"SASL PLAIN, wrong password", "sasl", protoCfg(saslTrust + ";sasl.mechanism=PLAIN;sasl.username=bob;sasl.password=wrong battery"), "password"},
@@ -235,11 +240,36 @@ func testRealCiphers(t *testing.T, s *securedServer) {
 			}
 		})
 	}
-	for _, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
+}
+
+// testRealCodecs: what the server holds is compressed as asked for, written by an idempotent producer, and can be read.
+func testRealCodecs(t *testing.T, s *securedServer) {
+	for number, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
 		t.Run(codec, func(t *testing.T) {
 			t.Parallel()
-			if got := s.try(t, "plain", "secured-"+codec, protoCfg("compression.type="+codec)); got != "" {
-				t.Error(got)
+			topic := "codec-" + codec
+			r := adaptertest.NewRecorder()
+			c := openConn(t, strings.Replace(s.plain, ":", ";", 1), writeFile(t, "codec.cfg", "[message-broker]\n"+protoCfg("compression.type="+codec)+"\n"), r)
+			adaptertest.Send(t, c, batchOf(1, topic, 100, 1000))
+			adaptertest.Wait(t, "100 results", func() bool { n, failed := r.Results(); return n == 100 && failed == 0 })
+			client, err := kgo.NewClient(kgo.SeedBrokers(s.plain), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			for got := 0; got < 100; {
+				f := client.PollFetches(ctx)
+				if err := f.Err(); err != nil {
+					t.Fatal(err)
+				}
+				f.EachRecord(func(rec *kgo.Record) {
+					got++
+					if rec.Attrs.CompressionType() != uint8(number) || rec.ProducerID < 0 || string(rec.Value) != strings.Repeat("x", 1000) {
+						t.Errorf("record %d: codec %d, producer %d, %d bytes", got, rec.Attrs.CompressionType(), rec.ProducerID, len(rec.Value))
+					}
+				})
 			}
 		})
 	}

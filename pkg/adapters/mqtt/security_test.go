@@ -69,6 +69,15 @@ func TestTLS(t *testing.T) {
 	_ = os.WriteFile(filepath.Join(cadir, "any.pem"), ca, 0o600)
 	s := newServer(t, "", "--listener", "tls", "--pki", dir).observe(t, "", "")
 	m := newServer(t, "", "--listener", "mtls", "--pki", dir)
+	// A server whose certificate has ended.
+	olddir := t.TempDir()
+	for from, to := range map[string]string{"ca.pem": "ca.pem", "server-expired.pem": "server.pem", "server-expired-key.pem": "server-key.pem"} {
+		if err := os.Symlink(filepath.Join(dir, from), filepath.Join(olddir, to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := newServer(t, "", "--listener", "tls", "--pki", olddir)
+	_, oldPort := hostPort(o.Addr)
 	_, tlsPort := hostPort(s.Addr)
 	_, mtlsPort := hostPort(m.Addr)
 	own := "tls-cert-file=" + dir + "/client.pem\ntls-key-file=" + dir + "/client-key.pem\n"
@@ -85,6 +94,8 @@ func TestTLS(t *testing.T) {
 		"unknown authority": {"localhost;" + tlsPort, "tls=true\n", "tls-ca-file"},
 		"other authority":   {"localhost;" + tlsPort, "tls-ca-file=" + dir + "/other-ca.pem\n", "tls-ca-file"},
 		"wrong name":        {"localhost;" + tlsPort, trust + "tls-server-name=elsewhere.example\n", "tls-server-name"},
+		"server expired":    {"localhost;" + oldPort, trust, "replace the server's certificate"},
+		"unchecked":         {"localhost;" + oldPort, "tls=true\ntls-verify=false\n", ""},
 		"no certificate":    {"localhost;" + mtlsPort, trust, "refuses our certificate"},
 		"foreign":           {"localhost;" + mtlsPort, trust + "tls-cert-file=" + dir + "/client-other-ca.pem\ntls-key-file=" + dir + "/client-other-ca-key.pem\n", "refuses our certificate"},
 		"expired":           {"localhost;" + mtlsPort, trust + "tls-cert-file=" + dir + "/client-expired.pem\ntls-key-file=" + dir + "/client-expired-key.pem\n", "refuses our certificate"},
@@ -104,6 +115,22 @@ func TestTLS(t *testing.T) {
 			}
 			delivers(t, conn, r, "tls/"+strings.ReplaceAll(name, " ", "-"))
 		})
+	}
+}
+
+// TestNoServer: what is wrong with the address is told, and the message is kept.
+func TestNoServer(t *testing.T) {
+	for connStr, want := range map[string]string{
+		"127.0.0.1;1":               "connection refused; check that the server runs",
+		"no-such-host.invalid;1883": "check the host name",
+		"ws://127.0.0.1:1":          "connection refused; check that the server runs",
+	} {
+		r := adaptertest.NewRecorder()
+		adaptertest.Send(t, openConn(t, connStr, "", r), batchOf(1, "x", 3, 10))
+		wantReason(t, r, want)
+		if n, _ := r.Results(); n != 0 {
+			t.Errorf("%s: %d results", connStr, n)
+		}
 	}
 }
 

@@ -27,11 +27,12 @@ type testServer struct {
 
 	mu  sync.Mutex
 	got map[string][]adaptertest.Received
+	qos map[string]byte // of the newest of a topic, as the server delivers it to one who takes any
 }
 
 func newServer(t testing.TB, conf string, args ...string) *testServer {
 	t.Helper()
-	s := &testServer{Process: adaptertest.StartServer(t, "mosquitto", args...), conf: conf, got: map[string][]adaptertest.Received{}}
+	s := &testServer{Process: adaptertest.StartServer(t, "mosquitto", args...), conf: conf, got: map[string][]adaptertest.Received{}, qos: map[string]byte{}}
 	return s
 }
 
@@ -81,6 +82,7 @@ func (s *testServer) note(p *paho.Publish) {
 	}
 	s.mu.Lock()
 	s.got[p.Topic] = append(s.got[p.Topic], m)
+	s.qos[p.Topic] = p.QoS
 	s.mu.Unlock()
 }
 

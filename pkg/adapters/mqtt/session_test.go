@@ -324,3 +324,45 @@ func TestOldQoS2(t *testing.T) {
 		t.Errorf("%d of 500 arrived; %q", len(got), lastReason(r))
 	}
 }
+
+// TestQoS: each quality of service, 1 without being asked for, and what waits for a server arrives with all of them.
+func TestQoS(t *testing.T) {
+	s := newServer(t, "").observe(t, "", "")
+	for _, version := range []string{"5", "3.1.1"} {
+		for conf, want := range map[string]byte{"": 1, "qos=0\n": 0, "qos=1\n": 1, "qos=2\n": 2} {
+			t.Run(version+" "+conf, func(t *testing.T) {
+				topic := fmt.Sprintf("qos/%s/%d-%d", version, want, len(conf))
+				r := adaptertest.NewRecorder()
+				c := openConn(t, s.ConnStr(), conf+"protocol-version="+version+"\n", r)
+				adaptertest.Send(t, c, batchOf(1, topic, 200, 100))
+				adaptertest.Wait(t, "all results", func() bool { n, failed := r.Results(); return n == 200 && failed == 0 })
+				got := s.Consume(t, topic, 200)
+				if len(got) != 200 {
+					t.Fatalf("%d messages arrived", len(got))
+				}
+				for i, m := range got {
+					if want := fmt.Sprintf("%06d", i+1); string(m.Payload[:6]) != want {
+						t.Fatalf("%s came in the place of %s", m.Payload[:6], want)
+					}
+				}
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				if s.qos[topic] != want {
+					t.Errorf("published with QoS %d, want %d", s.qos[topic], want)
+				}
+			})
+		}
+	}
+	t.Run("away", func(t *testing.T) {
+		s.Stop(t)
+		r := adaptertest.NewRecorder()
+		c := openConn(t, s.ConnStr(), "qos=0\n", r)
+		adaptertest.Send(t, c, batchOf(1, "qos/away", 100, 100))
+		wantReason(t, r, "connection refused")
+		if n, _ := r.Results(); n != 0 {
+			t.Errorf("%d results without a server", n)
+		}
+		s.Start(t)
+		adaptertest.Wait(t, "all results", func() bool { n, failed := r.Results(); return n == 100 && failed == 0 })
+	})
+}

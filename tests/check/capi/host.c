@@ -11,6 +11,11 @@
  *   host ends LIB CONN_STR TOPIC                   disconnect by several threads at once
  *   host outage LIB PROTO CONN_STR TOPIC COUNT     publishes COUNT, one a millisecond; tells the states
  *   host both LIB MSGBROKER_LIB CONN_STR TOPIC     two libraries in one process
+ *   host receive LIB MSGBROKER_LIB PROTO CONN_STR TOPIC   messages from before and after subscribing, by both libraries
+ *   host unsupported MSGBROKER_LIB PROTO CONN_STR  nv_msgbroker with an adaptor that cannot subscribe
+ *   host refused LIB CONN_STR CONFIG               what the synchronous send tells of a topic that is not there
+ *
+ * With -DWITH_LOGGER it has DeepStream's logger, which writes to standard output.
  */
 #include "nvds_msgapi.h"
 #include "nvmsgbroker.h"
@@ -103,6 +108,21 @@ static void load_nvb(const char *path)
 	nvb.disconnect = symbol(so, "nv_msgbroker_disconnect");
 	nvb.version = symbol(so, "nv_msgbroker_version");
 }
+
+#ifdef WITH_LOGGER
+#include <stdarg.h>
+
+__attribute__((visibility("default"))) void nvds_log(const char *category, int priority, const char *data, ...)
+{
+	va_list args;
+
+	va_start(args, data);
+	printf("logger %s %d ", category, priority);
+	vprintf(data, args);
+	putchar('\n');
+	va_end(args);
+}
+#endif
 
 static double now(void)
 {
@@ -507,6 +527,106 @@ static int run_both(char **a)
 	return failures;
 }
 
+static atomic_int others;
+
+static void on_broker_message(NvMsgBrokerErrorType flag, void *msg, int len, char *topic, void *user)
+{
+	CHECK(flag == NV_MSGBROKER_API_OK && topic && *topic && len > 0 && ((char *)msg)[len] == 0, "flag %d", flag);
+	(*(atomic_int *)user)++;
+}
+
+static int run_receive(char **a)
+{
+	char *none = NULL, topic[256], *t = topic;
+	NvDsMsgApiHandle h;
+	NvMsgBrokerClientHandle b;
+	int i;
+
+	load_api(a[0]);
+	load_nvb(a[1]);
+	for (i = 0, h = NULL; !h && i < 5; i++) /* as in run_both */
+		h = api.connect(a[3], NULL, NULL);
+	CHECK(h != NULL, "not connected");
+	if (!h)
+		return 1;
+	for (i = 0; i < 3; i++) /* before anybody has subscribed */
+		CHECK(api.send(h, a[4], (const uint8_t *)"early", 5) == NVDS_MSGAPI_OK, "send");
+	CHECK(api.subscribe(h, &none, 1, on_message, last_payload) == NVDS_MSGAPI_ERR, "a topic that is NULL");
+	CHECK(api.subscribe(h, &a[4], 1, on_message, last_payload) == NVDS_MSGAPI_OK, "subscribe");
+	wait_until(&received, 3);
+	CHECK(received == 3 && !strcmp(last_payload, "early"), "%d messages, the last is %s", received, last_payload);
+	CHECK(api.send(h, a[4], (const uint8_t *)"to me", 5) == NVDS_MSGAPI_OK, "send");
+	wait_until(&received, 4);
+	CHECK(received == 4 && !strcmp(last_payload, "to me"), "%d messages, the last is %s", received, last_payload);
+	CHECK(api.disconnect(h) == NVDS_MSGAPI_OK, "disconnect");
+
+	snprintf(topic, sizeof topic, "%s-b", a[4]);
+	for (i = 0, b = NULL; !b && i < 5; i++)
+		b = nvb.connect(a[3], a[2], NULL, NULL);
+	CHECK(b != NULL, "not connected");
+	if (!b)
+		return 1;
+	received = 0;
+	for (i = 0; i < 3; i++)
+		CHECK(nvb.send_async(b, message(t, "early"), on_broker_sent, NULL) == NV_MSGBROKER_API_OK, "send");
+	wait_until(&answered, 3);
+	CHECK(nvb.subscribe(NULL, &t, 1, on_broker_message, &received) == NV_MSGBROKER_API_ERR, "no handle");
+	CHECK(nvb.subscribe(b, NULL, 1, on_broker_message, &received) == NV_MSGBROKER_API_ERR, "no topics");
+	CHECK(nvb.subscribe(b, &none, 1, on_broker_message, &received) == NV_MSGBROKER_API_ERR, "a topic that is NULL");
+	CHECK(nvb.subscribe(b, &t, 0, on_broker_message, &received) == NV_MSGBROKER_API_ERR, "zero topics");
+	CHECK(nvb.subscribe(b, &t, -1, on_broker_message, &received) == NV_MSGBROKER_API_ERR, "fewer than none");
+	CHECK(nvb.subscribe(b, &t, 1, NULL, NULL) == NV_MSGBROKER_API_ERR, "no call back");
+	CHECK(nvb.subscribe(b, &t, 1, on_broker_message, &received) == NV_MSGBROKER_API_OK, "subscribe");
+	wait_until(&received, 3);
+	CHECK(received == 3, "%d messages", received);
+	CHECK(nvb.subscribe(b, &t, 1, on_broker_message, &others) == NV_MSGBROKER_API_OK, "a second call back for the topic");
+	CHECK(nvb.send_async(b, message(t, "to both"), NULL, NULL) == NV_MSGBROKER_API_OK, "send");
+	wait_until(&received, 4);
+	wait_until(&others, 1);
+	CHECK(received == 4 && others == 1, "%d and %d messages", received, others);
+	CHECK(nvb.disconnect(b) == NV_MSGBROKER_API_OK, "disconnect");
+	CHECK(nvb.subscribe(b, &t, 1, on_broker_message, &received) == NV_MSGBROKER_API_ERR, "subscribe after the end");
+	return failures;
+}
+
+static int run_unsupported(char **a)
+{
+	char *t = (char *)"events";
+	NvMsgBrokerClientHandle b;
+
+	load_nvb(a[0]);
+	b = nvb.connect(a[2], a[1], NULL, NULL);
+	CHECK(b != NULL, "not connected");
+	if (!b)
+		return 1;
+	CHECK(nvb.subscribe(b, &t, 1, on_broker_message, &received) == NV_MSGBROKER_API_NOT_SUPPORTED, "subscribe");
+	CHECK(nvb.send_async(b, message(t, "goes on"), on_broker_sent, NULL) == NV_MSGBROKER_API_OK, "send");
+	wait_until(&answered, 1);
+	CHECK(answered == 1 && failed_answers == 0, "%d answers, %d failed", answered, failed_answers);
+	CHECK(nvb.disconnect(b) == NV_MSGBROKER_API_OK, "disconnect");
+	return failures;
+}
+
+static int run_refused(char **a)
+{
+	static uint8_t large[3000000];
+	NvDsMsgApiHandle h;
+
+	load_api(a[0]);
+	h = api.connect(a[1], NULL, a[2]);
+	CHECK(h != NULL, "not connected");
+	if (!h)
+		return 1;
+	CHECK(api.send(h, (char *)"nowhere", (const uint8_t *)"x", 1) == NVDS_MSGAPI_UNKNOWN_TOPIC, "a topic that is not there");
+	CHECK(api.send(h, (char *)"no name!", (const uint8_t *)"x", 1) == NVDS_MSGAPI_ERR, "a name that no topic has");
+	CHECK(api.send(h, (char *)"nowhere", large, sizeof large) == NVDS_MSGAPI_ERR, "a message that is too large");
+	CHECK(api.send_async(h, (char *)"nowhere", (const uint8_t *)"x", 1, on_sent, NULL) == NVDS_MSGAPI_OK, "send_async");
+	work_until(h, &failed_answers, 1);
+	CHECK(answered == 1 && failed_answers == 1, "%d answers, %d failed", answered, failed_answers);
+	CHECK(api.disconnect(h) == NVDS_MSGAPI_OK, "disconnect");
+	return failures;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -516,7 +636,7 @@ int main(int argc, char **argv)
 	} runs[] = {
 		{ "msgapi", 5, run_msgapi }, { "nulls", 3, run_nulls }, { "absent", 2, run_absent }, { "msgbroker", 6, run_msgbroker },
 		{ "inside", 4, run_inside }, { "stopping", 3, run_stopping }, { "ends", 3, run_ends }, { "outage", 5, run_outage },
-		{ "both", 4, run_both },
+		{ "both", 4, run_both }, { "receive", 5, run_receive }, { "unsupported", 3, run_unsupported }, { "refused", 3, run_refused },
 	};
 	size_t i;
 
