@@ -506,3 +506,45 @@ func TestOnClosedIsTheLastCall(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 }
+
+// TestClosedTogether: who closes second waits for the first, whose callbacks all come before the last one.
+func TestClosedTogether(t *testing.T) {
+	f := &adaptertest.Fake{}
+	var mu sync.Mutex
+	var events []string
+	note := func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		events = append(events, text)
+	}
+	c := dial(t, f, Options{OnState: func(s StateChange) { note(s.New.String()) }, OnClosed: func() { note("over") }})
+	publish(t, c, 1)
+	c.Drain(soon(t))
+	f.Stall(true)
+	publish(t, c, 1)
+	first := make(chan DrainReport)
+	go func() { first <- c.Close(soon(t)) }()
+	adaptertest.Wait(t, "the first Close", c.isClosed)
+	second := make(chan DrainReport)
+	go func() { second <- c.Close(soon(t)) }()
+	if r := c.Close(canceled()); r.Remaining != 1 {
+		t.Errorf("one that does not wait: %+v", r)
+	}
+	mu.Lock()
+	if n := len(events); n == 0 || events[n-1] == "over" {
+		t.Errorf("while one message is under way: %q", events)
+	}
+	mu.Unlock()
+	f.Stall(false)
+	if r := <-first; r.Acknowledged != 1 || r.Remaining != 0 {
+		t.Errorf("the first: %+v", r)
+	}
+	if r := <-second; r.Remaining != 0 {
+		t.Errorf("the second: %+v", r)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if got := strings.Join(events, " "); !strings.HasSuffix(got, "connected closed over") {
+		t.Error(got)
+	}
+}
