@@ -518,20 +518,27 @@ func (m *mute) Publish(*adapters.Batch, int) (int, error) { return 0, nil }
 // TestCloseBeforeTheFirstAnswer: Close gives a first attempt to connect a moment, which begins with the attempt,
 // and none where a spool takes what is left.
 func TestCloseBeforeTheFirstAnswer(t *testing.T) {
-	for name, opts := range map[string]Options{"old": {}, "spool": {Spool: Spool{Dir: t.TempDir(), Sync: spool.SyncNone}}, "young": {}} {
+	for name, opts := range map[string]Options{"old": {}, "spool": {Spool: Spool{Sync: spool.SyncNone}}, "young": {}} {
 		t.Run(name, func(t *testing.T) {
-			c := dial(t, &mute{}, opts)
-			publish(t, c, 7)
-			if name == "old" {
-				c.l.began = time.Now().Add(-firstPatience) // nobody else looks at it
+			quickest := time.Hour // a machine may stand still, but not every time
+			for range 4 {
+				if name == "spool" {
+					opts.Spool.Dir = t.TempDir()
+				}
+				c := dial(t, &mute{}, opts)
+				publish(t, c, 7)
+				if name == "old" {
+					c.l.began = time.Now().Add(-firstPatience) // nobody else looks at it
+				}
+				began := time.Now()
+				r := c.Close(soon(t))
+				quickest = min(quickest, time.Since(began))
+				if r.Spooled+r.Remaining != 7 || (r.Spooled == 7) != (name == "spool") {
+					t.Errorf("%+v", r)
+				}
 			}
-			began := time.Now()
-			r := c.Close(soon(t))
-			if waited := time.Since(began) >= firstPatience*3/4; waited != (name == "young") {
-				t.Errorf("Close took %v", time.Since(began))
-			}
-			if r.Spooled+r.Remaining != 7 || (r.Spooled == 7) != (name == "spool") {
-				t.Errorf("%+v", r)
+			if waited := quickest >= firstPatience*3/4; waited != (name == "young") {
+				t.Errorf("Close took %v at least", quickest)
 			}
 		})
 	}
@@ -586,4 +593,46 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 			cycle()
 		}
 	})
+}
+
+// TestClosedTogether: who closes second waits for the first, whose callbacks all come before the last one.
+func TestClosedTogether(t *testing.T) {
+	f := &adaptertest.Fake{}
+	var mu sync.Mutex
+	var events []string
+	note := func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		events = append(events, text)
+	}
+	c := dial(t, f, Options{OnState: func(s StateChange) { note(s.New.String()) }, OnClosed: func() { note("over") }})
+	publish(t, c, 1)
+	c.Drain(soon(t))
+	f.Stall(true)
+	publish(t, c, 1)
+	first := make(chan DrainReport)
+	go func() { first <- c.Close(soon(t)) }()
+	adaptertest.Wait(t, "the first Close", c.isClosed)
+	second := make(chan DrainReport)
+	go func() { second <- c.Close(soon(t)) }()
+	if r := c.Close(canceled()); r.Remaining != 1 {
+		t.Errorf("one that does not wait: %+v", r)
+	}
+	mu.Lock()
+	if n := len(events); n == 0 || events[n-1] == "over" {
+		t.Errorf("while one message is under way: %q", events)
+	}
+	mu.Unlock()
+	f.Stall(false)
+	if r := <-first; r.Acknowledged != 1 || r.Remaining != 0 {
+		t.Errorf("the first: %+v", r)
+	}
+	if r := <-second; r.Remaining != 0 {
+		t.Errorf("the second: %+v", r)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if got := strings.Join(events, " "); !strings.HasSuffix(got, "connected closed over") {
+		t.Error(got)
+	}
 }

@@ -120,6 +120,7 @@ type Connection struct {
 	topic  string
 	notify notifier
 	left   chan struct{} // closed by Close
+	gone   chan struct{} // closed when it has ended
 }
 
 // Connect validates everything that can be validated without the server, opens the spool, and starts to
@@ -144,7 +145,7 @@ func connect(opts Options, a adapters.Adapter, substituted bool) (*Connection, e
 	if err != nil {
 		return nil, err
 	}
-	c := &Connection{opts: opts, topic: topic, left: make(chan struct{})}
+	c := &Connection{opts: opts, topic: topic, left: make(chan struct{}), gone: make(chan struct{})}
 	c.notify.prepare(c)
 	if key == "" {
 		c.l, err = newLink(c, a, substituted, "")

@@ -104,25 +104,34 @@ func (l *link) awaitFirst(ctx context.Context) {
 // Close refuses new messages and ends the use of the connection. The last user's Close drains until ctx
 // ends, but not while the server is away, and ends the connection; what remains then goes to the spool, or
 // is given up and counts as dropped. After draining it takes at most half a second more. Callbacks that are
-// due are still called. It may be called again.
+// due are still called. It may be called again: who comes second waits for the first, until its own ctx ends.
 //
 // While others use the link, Close drains likewise and leaves the rest to them.
 func (c *Connection) Close(ctx context.Context) DrainReport {
-	r := c.leave(ctx)
+	r, first := c.leave(ctx)
+	if !first { // the callbacks end when the first has ended
+		select {
+		case <-c.gone:
+		case <-ctx.Done():
+		}
+		c.l.mu.Lock()
+		defer c.l.mu.Unlock()
+		return c.l.reportLocked(c.l.stats.acknowledged, c.l.stats.failed)
+	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), callbackPatience)
 	defer cancel()
 	c.notify.finish(grace)
+	close(c.gone)
 	return r
 }
 
-// leave is Close without the end of the callbacks.
-func (c *Connection) leave(ctx context.Context) DrainReport {
+// leave is Close without the end of the callbacks. It happens once.
+func (c *Connection) leave(ctx context.Context) (r DrainReport, first bool) {
 	l := c.l
 	l.mu.Lock()
 	if c.isClosed() {
-		r := l.reportLocked(l.stats.acknowledged, l.stats.failed)
 		l.mu.Unlock()
-		return r
+		return r, false
 	}
 	close(c.left)
 	l.mu.Unlock()
@@ -137,7 +146,6 @@ func (c *Connection) leave(ctx context.Context) DrainReport {
 	l.mu.Unlock()
 	l.awaitFirst(ctx)
 	l.drain(ctx, true)
-	var r DrainReport
 	if last {
 		r = l.end(acknowledged, failed)
 	} else {
@@ -146,7 +154,7 @@ func (c *Connection) leave(ctx context.Context) DrainReport {
 		l.mu.Unlock()
 		l.detach(c)
 	}
-	return r
+	return r, true
 }
 
 // end stops everything and settles what remains.

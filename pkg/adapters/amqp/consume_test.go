@@ -154,28 +154,6 @@ func TestGroup(t *testing.T) {
 	}
 }
 
-// TestAckThenClose: what is acknowledged right before Close does not come again.
-func TestAckThenClose(t *testing.T) {
-	s := server(t)
-	t.Cleanup(func() { s.ctl(t, "delete_queue", "group-5") })
-	cfg := adapters.SubscribeConfig{Topics: []string{"goodbye"}, Group: "group-5"}
-	p, r := open(t, s.ConnStr(), "exchange="+testExchange+"\n")
-	for round := range 40 {
-		c := receiver(t, s)
-		got := subscribe(t, c, cfg)
-		adaptertest.Send(t, p, adaptertest.BatchOf(uint64(1+10*round), "goodbye", 10))
-		all := got.wait(t, 10)
-		for _, m := range all {
-			if m.Redelivered {
-				t.Fatalf("round %d: %s comes again", round, m.Payload)
-			}
-		}
-		r.WaitResults(t, 10*(round+1))
-		c.Ack(all)
-		must(t, c.Close())
-	}
-}
-
 // TestOutage: a subscription comes back after one, and what came meanwhile, too.
 func TestOutage(t *testing.T) {
 	s := server(t)

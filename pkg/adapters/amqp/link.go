@@ -21,7 +21,8 @@ import (
 
 const (
 	dialPatience  = 10 * time.Second       // TCP, TLS and AMQP until the connection stands
-	closePatience = 400 * time.Millisecond // of the goodbye, which the last acknowledgements go before
+	partPatience  = 5 * time.Second        // of the goodbye, which the last acknowledgements go before …
+	closePatience = 400 * time.Millisecond // … and when it is Close that says it
 	unitPatience  = 450 * time.Millisecond // of Close as a whole
 )
 
@@ -90,6 +91,8 @@ func (c *conn) dial(l listener, purpose string) (*link, error) {
 	safe.Go(&k.wg, "end of a connection", nil, func() {
 		select {
 		case <-c.Stop:
+			timer := time.AfterFunc(closePatience, func() { _ = k.wire.Close() })
+			defer timer.Stop()
 			if r := standing.Load(); r != nil {
 				k.goodbye(r)
 			}
@@ -144,7 +147,7 @@ func (k *link) lost(err error) error {
 // goodbye ends the connection in an orderly way if it stands. Whoever comes second waits for the first: closing the
 // wire meanwhile would lose the acknowledgements that are on their way.
 func (k *link) goodbye(r *rabbit.Connection) {
-	k.parting.Do(func() { _ = r.CloseDeadline(time.Now().Add(closePatience)) })
+	k.parting.Do(func() { _ = r.CloseDeadline(time.Now().Add(partPatience)) })
 }
 
 // end closes the link, in an orderly way if it stands, and joins what it has started.

@@ -24,7 +24,8 @@ import (
 const (
 	messagesAtOnce = 128 // per crossing
 	// A closed consumer may need this long to leave its group; the next one waits for it.
-	leaveSlice = 20 * time.Millisecond
+	leaveSlice    = 20 * time.Millisecond
+	leavePatience = 5 * time.Second // to do so, unless the connection is being closed
 )
 
 // A consumer is one subscription: a librdkafka consumer with one goroutine, which ends when another
@@ -296,14 +297,15 @@ func (k *consumer) renew() {
 	}
 }
 
-// leave commits what was acknowledged and tells the group, for as long as that may take.
+// leave commits what was acknowledged and tells the group, for as long as that may take. That the server is away is what
+// the producer says: it may be the last to find it back.
 func (k *consumer) leave(records *[messagesAtOnce]C.ew_incoming, ev *C.ew_event) {
-	if k.c.away.Load() {
-		return // nobody to tell
-	}
-	end := time.Now().Add(adapters.AckTimeout)
+	patience, closing := leavePatience, false
 	C.ew_consumer_close(k.p)
-	for C.ew_consumer_closed(k.p) == 0 && time.Now().Before(end) {
+	for began := time.Now(); C.ew_consumer_closed(k.p) == 0 && time.Since(began) < patience; {
+		if !closing && (k.c.closing.Load() || k.c.away.Load()) {
+			patience, closing = time.Since(began)+adapters.AckTimeout, true
+		}
 		k.step(leaveSlice, 0, records, ev)
 	}
 }

@@ -422,3 +422,27 @@ func TestRealReceiveKilled(t *testing.T) {
 		return len(seen) == 180
 	})
 }
+
+// TestGoodbyeWhileAway: the producer may be the last to find a server back. What was acknowledged by then is committed.
+func TestGoodbyeWhileAway(t *testing.T) {
+	s := newServer(t, kfake.AllowAutoTopicCreation())
+	topic := unique(t)
+	fill(t, s.ConnStr(), topic, 0, 10, 1)
+	listen := func() (*conn, *adaptertest.Collector) {
+		c, r := openConn(t, s.ConnStr(), "", adaptertest.NewRecorder()), adaptertest.NewCollector()
+		if err := c.Subscribe(adapters.SubscribeConfig{Topics: []string{topic}, Group: topic, FromStart: true}, r); err != nil {
+			t.Fatal(err)
+		}
+		return c, r
+	}
+	c, r := listen()
+	c.Ack(r.Wait(t, 10)[:9])
+	c.away.Store(true)
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, r = listen()
+	if got := r.Wait(t, 1); string(got[0].Payload) != "0000009" {
+		t.Errorf("%s came again", got[0].Payload)
+	}
+}

@@ -78,6 +78,7 @@ func build(cfg adapters.Config, log func(adapters.LogEntry)) (engine.Options, er
 		r.check("topic", engine.CheckTopic(topic))
 	}
 	r.session(&o)
+	o.Durable = !o.CleanStart
 	r.publishing(&o)
 	if cfg.ReceiveOnly { // or it would take over what an earlier process has published with QoS 2, to no use
 		o.QoS = min(o.QoS, 1)

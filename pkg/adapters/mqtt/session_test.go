@@ -3,6 +3,7 @@
 package mqtt
 
 import (
+	"context"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/adaptertest"
+	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
 )
 
 // TestKilledServer: the server dies again and again while messages stream; each arrives, in order.
@@ -365,4 +367,40 @@ func TestQoS(t *testing.T) {
 		s.Start(t)
 		adaptertest.Wait(t, "all results", func() bool { n, failed := r.Results(); return n == 100 && failed == 0 })
 	})
+}
+
+// TestPersistentStop: a connection that ends in an orderly way, as the element's does, leaves what it was subscribed to
+// with a server that keeps the session: what is sent meanwhile comes.
+func TestPersistentStop(t *testing.T) {
+	s := newServer(t, "")
+	conf := adaptertest.WriteFile(t, "mqtt.cfg", "[message-broker]\nclient-id=cam8\nclean-start=0\n")
+	r := adaptertest.NewRecorder()
+	p := openConn(t, s.ConnStr(), "", r)
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	for round := range uint64(3) {
+		c, err := broker.Connect(broker.Options{ProtoLib: "mqtt", ConnStr: s.ConnStr(), ConfigPath: conf, ReceiveOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close(ctx)
+		agreed := make(chan error, 10)
+		sub, err := c.Subscribe(broker.SubscribeOptions{Topics: []string{"stopped/x"}, OnSubscribed: func(_ string, err error) { agreed <- err }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-agreed; err != nil {
+			t.Fatal(err)
+		}
+		if round > 0 {
+			m, err := sub.Next(ctx)
+			if err != nil || string(m.Payload) != fmt.Sprintf("%06d", round) {
+				t.Fatalf("round %d: %q, %v", round, m.Payload, err)
+			}
+			sub.Ack(&m)
+		}
+		c.Close(ctx)
+		adaptertest.Send(t, p, batchOf(round+1, "stopped/x", 1, 6))
+		r.WaitResults(t, int(round)+1)
+	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
+	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/outbox"
 )
 
 const (
@@ -43,16 +44,18 @@ const (
 type conn struct {
 	lib        *library
 	c          *C.ewn_conn
-	sink       adapters.Sink
+	sink       *outbox.Gate
 	info       adapters.Info
 	connStr    string
 	configPath string
 	inFlight   int
 
-	wg     sync.WaitGroup
-	stop   chan struct{}
-	failed atomic.Pointer[string]
-	done   atomic.Uint64 // messages with a Result
+	wg      sync.WaitGroup
+	stop    chan struct{}
+	closing sync.Once
+	call    sync.Mutex // held while a receiver is called; above mu
+	failed  atomic.Pointer[string]
+	done    atomic.Uint64 // messages with a Result
 
 	mu        sync.Mutex // guards what follows; no call of the library is made under it
 	pending   adapters.Batch
@@ -60,7 +63,6 @@ type conn struct {
 	unsettled int // messages without a Result
 	full      bool
 	connected bool
-	closing   bool
 	work      chan struct{} // one token: pending has messages, or something else is to be done
 	verdicts  []verdict
 	sub       subscription
@@ -80,7 +82,7 @@ func (l *library) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, 
 	if strings.ContainsRune(cfg.ConnStr, 0) || strings.ContainsRune(cfg.ConfigPath, 0) {
 		return nil, errors.New("conn-str or config holds a NUL character; remove it")
 	}
-	c := &conn{lib: l, sink: sink, connStr: cfg.ConnStr, configPath: cfg.ConfigPath, inFlight: defaultInFlight,
+	c := &conn{lib: l, sink: outbox.NewGate(sink), connStr: cfg.ConnStr, configPath: cfg.ConfigPath, inFlight: defaultInFlight,
 		stop: make(chan struct{}), work: make(chan struct{}, 1)}
 	if cfg.MaxMessages > 0 {
 		c.inFlight = min(cfg.MaxMessages, maxInFlight)
@@ -162,14 +164,15 @@ func (c *conn) Flush(ctx context.Context) error {
 
 // Close ends the connection. A library may flush for many seconds; it is left to end by itself then.
 func (c *conn) Close() error {
-	c.mu.Lock()
-	already := c.closing
-	c.closing = true
-	c.mu.Unlock()
-	if already {
-		return nil
-	}
+	c.closing.Do(c.close)
+	return nil
+}
+
+func (c *conn) close() {
+	defer c.sink.Shut() // whatever the library hangs in
+	c.call.Lock()       // a receiver that is being called returns first
 	close(c.stop)
+	c.call.Unlock()
 	C.ewn_stop(c.c)
 	ended := make(chan struct{})
 	var end sync.WaitGroup
@@ -185,7 +188,6 @@ func (c *conn) Close() error {
 		end.Wait()
 	case <-timer.C:
 	}
-	return nil
 }
 
 // quiet reports that the sink is not to be called any more.

@@ -51,6 +51,8 @@ func (c *conn) Subscribe(cfg adapters.SubscribeConfig, r adapters.Receiver) erro
 		cfg.Window = adapters.DefaultWindow
 	}
 	cfg.Topics = slices.Clone(cfg.Topics)
+	c.call.Lock() // whoever is being called returns first
+	defer c.call.Unlock()
 	c.mu.Lock()
 	// Without topics, what still comes is dropped.
 	c.sub = subscription{config: cfg, receiver: r, due: len(cfg.Topics) > 0, life: c.sub.life + 1, again: true}
@@ -111,9 +113,19 @@ func (c *conn) subscribe() {
 		if code != C.EWN_OK {
 			err = c.deliveryError(int(code), t)
 		}
-		if !c.quiet() {
-			sub.receiver.Subscribed(t, err)
-		}
+		c.tell(sub.life, func() { sub.receiver.Subscribed(t, err) })
+	}
+}
+
+// tell calls the receiver of a subscription, if it is still the one.
+func (c *conn) tell(life uint64, f func()) {
+	c.call.Lock()
+	defer c.call.Unlock()
+	c.mu.Lock()
+	current := c.sub.life == life
+	c.mu.Unlock()
+	if current && !c.quiet() {
+		f()
 	}
 }
 
@@ -141,15 +153,16 @@ func (c *conn) receive() {
 					Text: fmt.Sprintf("%s: the library reported %d errors where messages were expected", c.info.Host, dropped)})
 			}
 		}
-		if list, r := c.hold(list); len(list) > 0 && !c.quiet() {
-			r.Receive(list)
+		// What a subscription was to be handed that is replaced meanwhile is held, and so goes to the next one.
+		if list, sub := c.hold(list); len(list) > 0 {
+			c.tell(sub.life, func() { sub.receiver.Receive(list) })
 		}
 	}
 }
 
 // hold keeps what is about to be handed over until it is acknowledged, and puts what is to be handed over
 // once more in front: the library brings nothing twice. While there is no subscription, all is dropped.
-func (c *conn) hold(list []adapters.Incoming) ([]adapters.Incoming, adapters.Receiver) {
+func (c *conn) hold(list []adapters.Incoming) ([]adapters.Incoming, subscription) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	again := c.sub.again
@@ -159,7 +172,7 @@ func (c *conn) hold(list []adapters.Incoming) ([]adapters.Incoming, adapters.Rec
 			C.ewn_ack(c.c, C.size_t(n))
 		}
 		c.held = nil
-		return nil, nil
+		return nil, subscription{}
 	}
 	first := len(c.held)
 	if again {
@@ -173,5 +186,5 @@ func (c *conn) hold(list []adapters.Incoming) ([]adapters.Incoming, adapters.Rec
 		c.number++
 		c.held[i].Token = receipt{c, c.sub.life, c.number}
 	}
-	return slices.Clone(c.held[first:]), c.sub.receiver
+	return slices.Clone(c.held[first:]), c.sub
 }

@@ -137,10 +137,12 @@ func (b *bringer) session() (from string, err error) {
 	// The library does not look at a context while it waits for an answer.
 	defer context.AfterFunc(ctx, func() {
 		l.interrupt()
-		time.AfterFunc(adapters.AckTimeout, l.giveUp) // time for the last acknowledgements
+		time.AfterFunc(partPatience, l.giveUp) // time for the last acknowledgements …
 	})()
+	defer context.AfterFunc(b.s.c.parting, l.giveUp)() // … of which Close has little
 	topics, err := b.prepare(ctx, l)
 	if err != nil {
+		_ = b.confirm(l) // those of the session before
 		return from, err
 	}
 	if err := b.confirm(l); err != nil { // or it would come again
@@ -207,11 +209,12 @@ func (b *bringer) prepare(ctx context.Context, l *link) (topics []string, err er
 }
 
 const (
-	readAtOnce  = 256
-	firstRead   = 16      // entries: nobody knows yet how large they are
-	replyBytes  = 4 << 20 // about so much is asked for at once
-	blockFor    = time.Second
-	blockBriefs = 50 * time.Millisecond // when not all streams can be read at once
+	partPatience = 5 * time.Second // of the last acknowledgements, unless the connection is being closed
+	readAtOnce   = 256
+	firstRead    = 16      // entries: nobody knows yet how large they are
+	replyBytes   = 4 << 20 // about so much is asked for at once
+	blockFor     = time.Second
+	blockBriefs  = 50 * time.Millisecond // when not all streams can be read at once
 )
 
 // maxOutBytes of payloads are with the receiver at most, and one message in any case: the window bounds their

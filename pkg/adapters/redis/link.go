@@ -18,7 +18,9 @@ import (
 // idsAtOnce are confirmed with one XACK.
 const idsAtOnce = 500
 
-// A link is what a bringer uses: one client that may wait for messages, and one for everything else.
+// A link is what a bringer uses: one client that may wait for messages, and one for everything else. giveUp ends what
+// others is asked, and no context: a question that was cancelled would cost it the connection, and with that the last
+// acknowledgements.
 type link struct {
 	addr   string
 	reads  *goredis.Client
@@ -71,7 +73,7 @@ func (l *link) createGroup(ctx context.Context, topic, group string, fromStart b
 	if fromStart {
 		start = "0"
 	}
-	err := l.result(l.others.XGroupCreateMkStream(ctx, topic, group, start).Err())
+	err := l.result(l.others.XGroupCreateMkStream(context.WithoutCancel(ctx), topic, group, start).Err())
 	var e *serverError
 	if errors.As(err, &e) && e.code() == "BUSYGROUP" {
 		return nil
@@ -121,7 +123,7 @@ func (l *link) read(ctx context.Context, group, consumer string, count int, bloc
 
 // claim takes over entries from other consumers, from cursor on.
 func (l *link) claim(ctx context.Context, topic, group, consumer string, idle time.Duration, cursor string, count int) (next string, entries []any, err error) {
-	list, err := l.others.Do(ctx, "XAUTOCLAIM", topic, group, consumer, idle.Milliseconds(), cursor, "COUNT", count).Slice()
+	list, err := l.others.Do(context.WithoutCancel(ctx), "XAUTOCLAIM", topic, group, consumer, idle.Milliseconds(), cursor, "COUNT", count).Slice()
 	if err = l.result(err); err != nil {
 		var e *serverError
 		if errors.As(err, &e) && e.code() == "NOGROUP" {
@@ -138,7 +140,9 @@ func (l *link) claim(ctx context.Context, topic, group, consumer string, idle ti
 }
 
 // ping asks whether the server is there.
-func (l *link) ping(ctx context.Context) error { return l.result(l.others.Ping(ctx).Err()) }
+func (l *link) ping(ctx context.Context) error {
+	return l.result(l.others.Ping(context.WithoutCancel(ctx)).Err())
+}
 
 // ack confirms entries, up to idsAtOnce with a command. giveUp ends it. (Not by the library's Pipeline: that
 // would want a connection of its own.) What was confirmed is taken out of acks, and so is what the server

@@ -54,6 +54,8 @@ type conn struct {
 	wake    chan struct{} // a token: run is to look again
 	closed  atomic.Bool
 	closing sync.Once
+	parting context.Context // ends when there is no more time for acknowledgements
+	part    context.CancelFunc
 
 	mu       sync.Mutex
 	enc      *encoder
@@ -113,6 +115,7 @@ func newConn(cfg adapters.Config, o *options, sink adapters.Sink) *conn {
 	}
 	c.maxBulk.Store(defaultMaxBulk)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.parting, c.part = context.WithCancel(context.Background())
 	c.receive.init(c, cfg)
 	if !cfg.ReceiveOnly {
 		c.health.set(publishing, condition{used: true})
@@ -214,7 +217,10 @@ func (c *conn) Flush(ctx context.Context) error {
 func (c *conn) Close() error {
 	c.closing.Do(func() {
 		c.closed.Store(true)
+		timer := time.AfterFunc(adapters.AckTimeout, c.part)
 		c.receive.close()
+		timer.Stop()
+		c.part()
 		c.cancel()
 		c.wg.Wait()
 	})

@@ -58,7 +58,9 @@ type Options struct {
 	Credentials func(context.Context) (Credentials, error) // called for each connection; nil: none
 	// CleanStart begins without what the server may know of the client identifier; later connections of
 	// this Conn go on with the session where the version allows it.
-	CleanStart    bool
+	CleanStart bool
+	// Durable: a subscription that ends without another one stays with the session that the server keeps.
+	Durable       bool
 	SessionExpiry time.Duration // MQTT 5: how long the server keeps the session without us
 	KeepAlive     time.Duration // 0: off
 	Will          *Will
@@ -114,6 +116,7 @@ type Conn struct {
 	receiver   adapters.Receiver
 	granted    map[string]bool // filters that the server has agreed to
 	requests   map[uint16][]request
+	parked     []string            // filters of a subscription that has ended and stays with the session
 	dropped    []string            // filters that the server may know and that are not wanted any more
 	leaving    map[uint16][]string // of these, what UNSUBSCRIBE names that have no answer
 	lastID     uint16

@@ -384,7 +384,7 @@ func (c *Conn) begin(s *session, a *attempts) bool {
 	c.s = s
 	s.answered = time.Now()
 	if !ack.present {
-		c.dropped = nil
+		c.parked, c.dropped = nil, nil
 	}
 	c.unsubscribeLocked()
 	c.subscribeLocked()

@@ -49,7 +49,11 @@ func (c *Conn) Subscribe(cfg adapters.SubscribeConfig, r adapters.Receiver) erro
 	for c.delivering {
 		c.cond.Wait()
 	}
-	for _, f := range c.filters {
+	before := append(c.parked, c.filters...)
+	if c.parked = nil; len(filters) == 0 && c.o.Durable {
+		c.parked, before = before, nil
+	}
+	for _, f := range before {
 		if !slices.Contains(filters, f) {
 			c.dropped = append(c.dropped, f)
 			delete(c.granted, f)
