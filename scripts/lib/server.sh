@@ -148,7 +148,8 @@ server_launch() {
   while ! server_ready; do
     if ! server_running; then
       rm -f "$dir/pid"
-      if tail -n +"$from" "$dir/log" | grep -qiE 'address (is )?already in use|eaddrinuse|BindException'; then return 1; fi
+      # No pipeline: grep ends at the first hit, and then tail's death by SIGPIPE would be the answer.
+      if grep -qiE 'address (is )?already in use|eaddrinuse|BindException' < <(tail -n +"$from" "$dir/log"); then return 1; fi
       tail -n 25 "$dir/log" >&2
       die "$server_title ended while it started; the whole log: $dir/log"
     fi
