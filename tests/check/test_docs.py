@@ -18,6 +18,7 @@ os.environ["EDGEWIRE_PLUGINS"] = os.pathsep.join((
 
 import ewtest  # noqa: E402
 from ewtest import ROOT, Gst, needs_kafka  # noqa: E402
+from gi.repository import GObject  # noqa: E402
 
 ELEMENTS = ("msgconv", "msgbroker", "msgsrc", "smartrecordbin", "dtlsenc", "dtlsdec", "dtlssrtpenc", "dtlssrtpdec", "dtlssrtpdemux")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "pkg/adapters").glob("*/README.md"))]
@@ -97,6 +98,28 @@ class Pages(unittest.TestCase):
                             "GstStructure": "structure", "GstCaps": "caps", "GstBuffer": "buffer"}.get(spec.value_type.name, "enum")
                     self.assertTrue(table[name].strip().startswith(kind), f"{table[name]} is not {kind}")
             self.assertLessEqual(own.keys() & inherited, {"stats"})  # basesink has one of its own
+
+    def test_defaults_and_ranges_are_the_documented_ones(self):
+        compared = 0
+        for element in ELEMENTS:
+            e = Gst.ElementFactory.make(element)
+            section = (ROOT / "docs" / f"{element}.md").read_text().split("## Properties")[1].split("\n## ")[0]
+            rows = {m[0]: m[1:] for m in re.findall(r"^\| `([a-z0-9-]+)` \| ([^|]*) \| ([^|]*) \| (.*) \|$", section, re.M)}
+            for spec in e.list_properties():
+                value = getattr(spec, "default_value", None)
+                if spec.owner_type != e.__gtype__ or spec.name not in rows or value is None or isinstance(value, str) \
+                        or not spec.flags & GObject.ParamFlags.WRITABLE:
+                    continue
+                kind, default, text = rows[spec.name]
+                with self.subTest(element=element, property=spec.name):
+                    self.assertEqual(default.strip().strip("`").lower(), str(getattr(value, "value_nick", value)).lower())
+                    compared += 1
+                    low, high = getattr(spec, "minimum", 0), getattr(spec, "maximum", None)
+                    if low:
+                        self.assertRegex(f"{kind} {text}", rf"\b{low}\b")
+                    if high is not None and high not in (2**31 - 1, 2**32 - 1, 2**63 - 1, 2**64 - 1):
+                        self.assertRegex(f"{kind} {text}", rf"\b{high}\b")
+        self.assertGreater(compared, 45)
 
     def test_links_lead_somewhere(self):
         for page in PAGES:
