@@ -88,7 +88,9 @@ type Options struct {
 	// ReceiveOnly refuses Publish. A link that is not shared then has no producer at all.
 	ReceiveOnly bool
 
-	StrictConfig bool // an unknown key or option is an error of Connect; otherwise a warning to Log
+	// StrictConfig makes an unknown key or option an error of Connect; otherwise it is a warning to Log. Of a
+	// shared connection it is the first user's.
+	StrictConfig bool
 
 	Log       func(adapters.LogEntry)
 	OnState   func(StateChange)

@@ -3,6 +3,8 @@
 package c2d
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -77,5 +79,28 @@ func TestReplySchema(t *testing.T) {
 		if valid(text) == nil {
 			t.Errorf("valid: %s", text)
 		}
+	}
+}
+
+// TestPage: the commands of the page are commands, by the parser and by the schema.
+func TestPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/cloud-to-device.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	valid := published(t, "command")
+	names := ""
+	for _, text := range regexp.MustCompile(`\{"command": .*\}`).FindAllString(string(page), -1) {
+		if strings.Contains(text, `"status"`) {
+			continue // a reply
+		}
+		c, err := ParseCommand([]byte(text))
+		if err != nil || valid(text) != nil || len(c.Ignored) > 0 || c.ReplyTo == "" || c.ID == "" {
+			t.Errorf("%s: %+v, %v, schema %v", text, c, err, valid(text))
+		}
+		names += c.Name + " "
+	}
+	if names != "start-recording update-config update-model send-logs " {
+		t.Errorf("the commands are %s", names)
 	}
 }

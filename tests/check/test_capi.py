@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """DeepStream's C interfaces: a C application that drives every function of ours."""
+import ctypes
 import os
 import pathlib
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -71,6 +73,17 @@ class CApi(unittest.TestCase):
         self.assertEqual(re.findall("signature .*", out), re.findall("signature .*", again), "another process, another signature")
         alone = self.drive("msgapi", library("kafka"), self.conn_str(), self.file("[message-broker]\n"), self.topic(), 1)
         self.assertIn("signature \n", alone)
+
+    @needs_kafka
+    def test_shared_with_an_element(self):
+        """share-connection=1: an element and C callers in its process, whoever comes first, are one connection until the last has gone."""
+        shared = str(self.file("[message-broker]\nshare-connection=1\n"))
+        for first in ("element", "C"):
+            with self.subTest(first=first):
+                out = subprocess.run([sys.executable, __file__, "shared", first, shared, self.conn_str(), self.topic()], stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT, text=True, timeout=60, env=ewtest.clean_env(EDGEWIRE_PLUGINS=ewtest.PLUGINS))
+                self.assertEqual(out.returncode, 0, out.stdout[-3000:])
+                self.assertIn("all right", out.stdout)
 
     @needs_kafka
     def test_null_and_empty_arguments(self):
@@ -239,6 +252,46 @@ class CApi(unittest.TestCase):
                 self.assertEqual(ours, [])
 
 
+def beside_an_element(first, config, conn_str, topic):
+    """The child process of test_shared_with_an_element."""
+    class Message(ctypes.Structure):
+        _fields_ = [("topic", ctypes.c_char_p), ("payload", ctypes.c_char_p), ("payload_len", ctypes.c_size_t)]
+
+    lib = ctypes.CDLL(str(MSGBROKER))
+    callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)
+    lib.nv_msgbroker_connect.restype = ctypes.c_void_p
+    lib.nv_msgbroker_connect.argtypes = [ctypes.c_char_p, ctypes.c_char_p, callback, ctypes.c_char_p]
+    lib.nv_msgbroker_send_async.argtypes = [ctypes.c_void_p, Message, callback, ctypes.c_void_p]
+    lib.nv_msgbroker_disconnect.argtypes = [ctypes.c_void_p]
+    answers = []
+    told, sent = callback(lambda handle, status: None), callback(lambda user, status: answers.append(status))
+
+    def connect():
+        handle = lib.nv_msgbroker_connect(conn_str.encode(), b"kafka", told, config.encode())
+        assert handle
+        return handle
+
+    with ewtest.Pipeline(f"msgbroker name=x proto-lib=kafka topic={topic} conn-str={conn_str} config={config}") as p:
+        handle = connect() if first == "C" else None
+        p.play()
+        ewtest.wait_for(lambda: ewtest.stats(p["x"])["state"] == "connected", what="connection")
+        handle = handle or connect()
+        for _ in range(10):
+            assert lib.nv_msgbroker_send_async(handle, Message(topic.encode(), b"from C", 6), sent, None) == 0
+        assert p["x"].emit("publish", None, ewtest.GLib.Bytes(b"from the element"))
+        ewtest.wait_for(lambda: ewtest.stats(p["x"])["acknowledged"] == 11, what="the element's stats tell of all")
+        ewtest.wait_for(lambda: answers == [0] * 10, what="call backs")
+        assert ewtest.stats(p["x"])["shared"]
+        assert lib.nv_msgbroker_disconnect(handle) == 0
+        assert p["x"].emit("publish", None, ewtest.GLib.Bytes(b"still there"))
+        ewtest.wait_for(lambda: ewtest.stats(p["x"])["acknowledged"] == 12, what="the element goes on alone")
+        assert ewtest.stats(p["x"])["state"] == "connected"
+    print("all right")
+
+
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    unittest.main()
+    if sys.argv[1:2] == ["shared"]:
+        beside_an_element(*sys.argv[2:])
+    else:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        unittest.main()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The documentation holds: its launch lines run, its property tables are the elements'."""
+import functools
 import json
 import os
 import pathlib
@@ -26,14 +27,36 @@ ELSEWHERE = ("security.md", "analytics.md", "amqp", "nats", "file", "mqtt", "azu
 
 
 def describe():
-    """The child of test_property_tables_are_complete: the properties of each element, and what the base classes have."""
+    """The child of elements(): the properties of each element, and what the base classes have."""
+    from gi.repository import GObject
     inherited = {p.name for base in ("identity", "fakesink", "bin") for p in Gst.ElementFactory.make(base).list_properties()
                  if p.owner_type.name in ("GstObject", "GstBaseTransform", "GstBaseSink", "GstElement", "GObject", "GstBin")}
     own = {}
     for element in ELEMENTS:
         e = Gst.ElementFactory.make(element)
-        own[element] = {p.name: p.value_type.name for p in e.list_properties() if p.owner_type == e.__gtype__}
+        own[element] = {p.name: {"type": p.value_type.name, "default": default_of(p), "low": getattr(p, "minimum", None),
+                                 "high": getattr(p, "maximum", None), "writable": bool(p.flags & GObject.ParamFlags.WRITABLE)}
+                        for p in e.list_properties() if p.owner_type == e.__gtype__}
     print(json.dumps([own, sorted(inherited)]))
+
+
+def default_of(spec):
+    """As a page writes it; None for what it words by itself."""
+    value = getattr(spec, "default_value", None)
+    return None if value is None or isinstance(value, str) else str(getattr(value, "value_nick", value)).lower()
+
+
+@functools.cache
+def elements():
+    out = subprocess.run([sys.executable, __file__, "describe"], env=ewtest.clean_env(EDGEWIRE_PLUGINS=PLUGINS), stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True, timeout=60)
+    if out.returncode != 0:
+        raise AssertionError(out.stderr)
+    return json.loads(out.stdout)
+
+
+def properties_section(element):
+    return (ROOT / "docs" / f"{element}.md").read_text().split("## Properties")[1].split("\n## ")[0]
 
 
 def shell_lines(page):
@@ -95,22 +118,35 @@ class Pages(unittest.TestCase):
             self.assertTrue(any("gst-launch-1.0" in x and element in shlex.split(x) for x in shell_lines(page)), element)
 
     def test_property_tables_are_complete(self):
-        out = subprocess.run([sys.executable, __file__, "describe"], env=ewtest.clean_env(EDGEWIRE_PLUGINS=PLUGINS), stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True, timeout=60)
-        self.assertEqual(out.returncode, 0, out.stderr)
-        elements, inherited = json.loads(out.stdout)
-        self.assertEqual(list(elements), list(ELEMENTS))
-        for element, own in elements.items():
+        found, inherited = elements()
+        self.assertEqual(list(found), list(ELEMENTS))
+        for element, own in found.items():
             self.assertGreater(len(own), 0, element)
-            section = (ROOT / "docs" / f"{element}.md").read_text().split("## Properties")[1].split("\n## ")[0]
-            table = dict(re.findall(r"^\| `([a-z0-9-]+)` \| ([^|]*) \|", section, re.M))
-            for name, value_type in own.items():
+            table = dict(re.findall(r"^\| `([a-z0-9-]+)` \| ([^|]*) \|", properties_section(element), re.M))
+            for name, spec in own.items():
                 with self.subTest(element=element, property=name):
                     self.assertIn(name, table)
                     kind = {"gchararray": "string", "guint": "uint", "gboolean": "boolean", "guint64": "uint64",
-                            "GstStructure": "structure", "GstCaps": "caps", "GstBuffer": "buffer"}.get(value_type, "enum")
+                            "GstStructure": "structure", "GstCaps": "caps", "GstBuffer": "buffer"}.get(spec["type"], "enum")
                     self.assertTrue(table[name].strip().startswith(kind), f"{table[name]} is not {kind}")
             self.assertLessEqual(own.keys() & set(inherited), {"stats"})  # basesink has one of its own
+
+    def test_defaults_and_ranges_are_the_documented_ones(self):
+        compared = 0
+        for element, own in elements()[0].items():
+            rows = {m[0]: m[1:] for m in re.findall(r"^\| `([a-z0-9-]+)` \| ([^|]*) \| ([^|]*) \| (.*) \|$", properties_section(element), re.M)}
+            for name, spec in own.items():
+                if name not in rows or spec["default"] is None or not spec["writable"]:
+                    continue
+                kind, default, text = rows[name]
+                with self.subTest(element=element, property=name):
+                    self.assertEqual(default.strip().strip("`").lower(), spec["default"])
+                    compared += 1
+                    if spec["low"]:
+                        self.assertRegex(f"{kind} {text}", rf"\b{spec['low']}\b")
+                    if spec["high"] is not None and spec["high"] not in (2**31 - 1, 2**32 - 1, 2**63 - 1, 2**64 - 1):
+                        self.assertRegex(f"{kind} {text}", rf"\b{spec['high']}\b")
+        self.assertGreater(compared, 45)
 
     def test_links_lead_somewhere(self):
         for page in PAGES:

@@ -132,10 +132,19 @@ class GoDTLS(unittest.TestCase):
             subprocess.check_call(["go", "build", "-buildvcs=false", "-o", exe, "./dtls"], cwd=ROOT / "examples" / "go")
             env = dict(ewtest.clean_env(GST_REGISTRY=os.path.join(d, "r.bin")))
             del env["GST_PLUGIN_PATH"]  # the system's dtls plugin is there, and must not be taken
-            out = subprocess.run([exe, "2"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
-        self.assertEqual(out.returncode, 0, out.stdout)
-        for name in ("red", "blue"):
-            self.assertRegex(out.stdout, rf"{name} +DTLS 1.2, SRTP_AEAD_AES_256_GCM: [1-9]\d+ packets decrypted")
+            gcm256, cm80 = "SRTP_AEAD_AES_256_GCM", "SRTP_AES128_CM_HMAC_SHA1_80"
+            for options, profile in ((), gcm256), (("-tx-first", "-late", "300ms"), gcm256), (("-restart", "blue"), gcm256), \
+                    (("-restart", "red", "-tx-first"), gcm256), (("-profile", cm80), cm80):
+                with self.subTest(options=options):
+                    out = subprocess.run([exe, *options, "2"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+                    self.assertEqual(out.returncode, 0, out.stdout)
+                    self.assertEqual("restarting" in out.stdout, "-restart" in options)
+                    for name in ("red", "blue"):
+                        self.assertRegex(out.stdout, rf"{name} +DTLS 1.2, {profile}: [1-9]\d+ packets decrypted")
+            for options in ("-restart", "green"), ("0",), ("-profile", "nonsense"):
+                with self.subTest(options=options):
+                    out = subprocess.run([exe, *options], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+                    self.assertNotEqual(out.returncode, 0, out.stdout)
 
 
 def beside_librdkafka(order, conn_str, address):

@@ -183,6 +183,38 @@ class Publishing(unittest.TestCase):
                 before = stats(p["x"])["acknowledged"]
                 wait_for(lambda: stats(p["x"])["acknowledged"] > before + 1000, 20, "acknowledgements after the pause")
 
+    def test_flush_and_stop_during_back_pressure(self):
+        """A full queue holds the stream back for block-timeout; a flush and a stop end that at once."""
+        with ewtest.kafka_server() as (address, folder):
+            with open(os.path.join(folder, "pid")) as f:
+                pid = int(f.read())
+            with Pipeline(f"{JSON} max-bytes=0 ! msgbroker name=x proto-lib=kafka max-queue-messages=100 block-timeout=60000 drain-timeout=300 "
+                          f"conn-str={conn('t', address)}") as p:
+                p.play()
+                p["src"].emit("push-buffer", json_buffer({"n": 0}))
+                wait_for(lambda: stats(p["x"])["acknowledged"] == 1, 30)
+
+                def held():
+                    for i in range(300):
+                        p["src"].emit("push-buffer", json_buffer({"n": i}))
+                    wait_for(lambda: stats(p["x"])["queued"] + stats(p["x"])["in-flight"] == 100, 10, "a full queue")
+                os.kill(pid, signal.SIGSTOP)
+                try:
+                    held()
+                    began = time.monotonic()
+                    p["src"].send_event(Gst.Event.new_flush_start())
+                    p["src"].send_event(Gst.Event.new_flush_stop(True))
+                    self.assertLess(time.monotonic() - began, 2)
+                    held()
+                    self.assertEqual(stats(p["x"])["dropped"], 0, "what a flush throws away was never taken")
+                    began = time.monotonic()
+                    p.state(Gst.State.READY)
+                    self.assertLess(time.monotonic() - began, 3)
+                finally:
+                    os.kill(pid, signal.SIGCONT)
+                s = stats(p["x"])
+                self.assertEqual((s["accepted"], s["acknowledged"] + s["dropped-stopped"]), (101, 101))
+
     def test_ready_closes_and_opens_anew(self):
         a, b = topic(self) + "-a", topic(self) + "-b"
         with Pipeline(f"msgbroker name=x proto-lib=kafka conn-str={conn(a)}") as p:

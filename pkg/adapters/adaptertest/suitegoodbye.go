@@ -24,16 +24,6 @@ type Replayer interface {
 	Replayed(m *adapters.Incoming) bool
 }
 
-// Goodbye tests that what is acknowledged right before the end does not come again: before Close, before another
-// subscription, and before both. Run does it, too.
-func Goodbye(t *testing.T, a adapters.Adapter, s Server) {
-	x := &receiving{a: a, s: s}
-	if f, ok := s.(Forgetful); ok {
-		x.forgetful = f.Forgetful()
-	}
-	x.testGoodbye(t)
-}
-
 const (
 	goodbyeCount  = 500
 	goodbyeWindow = 10
@@ -53,8 +43,9 @@ type goodbye struct {
 	replays int
 }
 
-// testGoodbye: rounds of a few messages of which the first ones are acknowledged; more always wait at the server, so
-// that it is in the middle of something.
+// testGoodbye: what is acknowledged right before the end does not come again: before Close, before another subscription,
+// and before both. Rounds of a few messages of which the first ones are acknowledged; more always wait at the server,
+// so that it is in the middle of something.
 func (x *receiving) testGoodbye(t *testing.T) {
 	g := &goodbye{receiving: x, topic: topicOf(t), path: x.s.ConfigPath(t), acked: map[string]string{}}
 	if k, ok := x.s.(Keeper); ok {

@@ -231,6 +231,29 @@ func TestBadCredentials(t *testing.T) {
 	results(t, r, 3, 0)
 }
 
+// TestAuthenticatesAgain: a server that was killed and comes back wants the password again, from the connection that
+// publishes and from the one that receives.
+func TestAuthenticatesAgain(t *testing.T) {
+	s := newServer(t, "--durable", "--config-line", "requirepass right-password")
+	r := adaptertest.NewRecorder()
+	c := openConn(t, s.ConnStr(), "password = right-password", r)
+	col := adaptertest.NewCollector()
+	if err := c.Subscribe(adapters.SubscribeConfig{Topics: []string{"x"}, Group: "g", FromStart: true}, col); err != nil {
+		t.Fatal(err)
+	}
+	adaptertest.Send(t, c, batchOf(1, "x", 3))
+	results(t, r, 3, 0)
+	c.Ack(col.Wait(t, 3))
+	for restart := range 2 {
+		s.Kill(t)
+		s.Start(t)
+		adaptertest.Send(t, c, batchOf(uint64(4+3*restart), "x", 3))
+		results(t, r, 6+3*restart, 0)
+		adaptertest.Wait(t, "the messages of this life", func() bool { return col.Different() == 6+3*restart })
+		c.Ack(col.Messages())
+	}
+}
+
 // TestNoServer: what is wrong with the address is told.
 func TestNoServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
