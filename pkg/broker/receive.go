@@ -39,6 +39,7 @@ type receiver struct {
 	words  map[string]error // the server's word on the topics in this life
 	// leaving: a taker was taken off, and the adapter may still bring what was for it.
 	leaving bool
+	strays  map[string]bool // topics whose messages nobody wanted, as far as they were told
 
 	received, bytes, redelivered uint64
 	unacknowledged               int
@@ -313,6 +314,7 @@ type lifeReceiver struct {
 func (r *lifeReceiver) Receive(messages []adapters.Incoming) {
 	rx := r.rx
 	var nobodys []adapters.Incoming
+	var told []string
 	rx.mu.Lock()
 	if r.life != rx.life {
 		rx.mu.Unlock()
@@ -341,12 +343,45 @@ func (r *lifeReceiver) Receive(messages []adapters.Incoming) {
 			rx.unacknowledged++
 		case !rx.leaving && len(rx.takers) > 0: // else it comes again to the next
 			nobodys = append(nobodys, c.m)
+			if !rx.strays[m.Topic] && len(rx.strays) < maxStrays {
+				if rx.strays == nil {
+					rx.strays = map[string]bool{}
+				}
+				rx.strays[m.Topic] = true
+				told = append(told, m.Topic)
+			}
 		}
 	}
+	last := len(rx.strays) == maxStrays
 	acks := rx.acks
 	rx.mu.Unlock()
+	rx.tellStrays(told, last)
 	if len(nobodys) > 0 && acks != nil {
 		acks.Ack(nobodys)
+	}
+}
+
+// maxStrays is of how many topics the log says that nobody wants their messages, longestTold how much of their names.
+const maxStrays, longestTold = 32, 200
+
+// tellStrays says that messages were acknowledged which nobody has seen: the protocol brought what no subscription
+// matches, such as a queue with a binding that an earlier run has left.
+func (rx *receiver) tellStrays(topics []string, last bool) {
+	if len(topics) == 0 {
+		return
+	}
+	rx.l.mu.Lock()
+	defer rx.l.mu.Unlock()
+	for i, topic := range topics {
+		if len(topic) > longestTold {
+			topic = topic[:longestTold] + "…"
+		}
+		text := fmt.Sprintf("messages of topic %q are acknowledged and dropped: no subscription of this connection wants them; "+
+			"end what brings them, or subscribe to the topic", topic)
+		if last && i == len(topics)-1 {
+			text += ". Of further topics nothing is said"
+		}
+		rx.l.logLocked(adapters.LogEntry{Level: adapters.LogWarning, Facility: "broker", Text: text})
 	}
 }
 

@@ -343,3 +343,51 @@ func TestSubscribeStorm(t *testing.T) {
 		return f.Acknowledged("g", "storm") == want
 	})
 }
+
+// TestStrays: what the protocol brings and nobody has asked for is acknowledged, and told once for each topic, up to a bound.
+func TestStrays(t *testing.T) {
+	f := &adaptertest.Fake{}
+	var mu sync.Mutex
+	var logs []string
+	c := dial(t, f, Options{Log: func(e adapters.LogEntry) { mu.Lock(); logs = append(logs, e.Text); mu.Unlock() }})
+	first, second := subscribe(t, c, SubscribeOptions{Topics: []string{"a"}}), subscribe(t, c, SubscribeOptions{Topics: []string{"b"}})
+	rx := &c.l.rx
+	bring := func(topics ...string) {
+		rx.mu.Lock()
+		r := &lifeReceiver{rx, rx.life}
+		rx.mu.Unlock()
+		var in []adapters.Incoming
+		for _, topic := range topics {
+			in = append(in, adapters.Incoming{Topic: topic, Payload: []byte("x")})
+		}
+		r.Receive(in)
+	}
+	told := func(n int) []string {
+		t.Helper()
+		adaptertest.Wait(t, fmt.Sprint(n, " words"), func() bool { mu.Lock(); defer mu.Unlock(); return len(logs) >= n })
+		mu.Lock()
+		defer mu.Unlock()
+		return append([]string(nil), logs...)
+	}
+	bring("a", "stray", "b", "stray")
+	bring("stray")
+	if m := next(t, first); m.Topic != "a" {
+		t.Error(m.Topic)
+	}
+	if m := next(t, second); m.Topic != "b" {
+		t.Error(m.Topic)
+	}
+	if got := told(1); !strings.Contains(got[0], `topic "stray" are acknowledged and dropped`) || strings.Contains(got[0], "further") {
+		t.Error(got)
+	}
+	long := strings.Repeat("long", 1000)
+	for i := range 2 * maxStrays {
+		bring(fmt.Sprint(i, long))
+	}
+	got := told(maxStrays)
+	bring("one more")
+	time.Sleep(20 * time.Millisecond)
+	if n := len(told(maxStrays)); n != maxStrays || !strings.Contains(got[n-1], "Of further topics nothing is said") || len(got[n-1]) > 500 {
+		t.Errorf("%d words, the last is %s", n, got[n-1])
+	}
+}

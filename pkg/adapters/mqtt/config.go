@@ -38,6 +38,7 @@ var keys = append([]settings.Key{
 	{Name: "content-type", Doc: "content type of every message, such as application/json (MQTT 5)"},
 	{Name: "response-topic", Doc: "topic for answers, told to those who receive our messages (MQTT 5)"},
 	{Name: "user-properties", Doc: "name=value;name=value: headers of every message (MQTT 5)"},
+	{Name: "layout", Doc: "payload, or wrapped: DeepStream's protobuf message of payload, key and time (default payload; wrapped if the environment has DEEPSTREAM_ENABLE_SENSOR_ID_EXTRACTION=1)"},
 	{Name: "will-topic", Doc: "topic of the message that the server publishes when we vanish"},
 	{Name: "will-payload", Doc: "its payload (default: empty)"},
 	{Name: "will-qos", Doc: "its quality of service (default 1)"},
@@ -244,6 +245,14 @@ func (r *reader) session(o *engine.Options) {
 }
 
 func (r *reader) publishing(o *engine.Options) {
+	layout, err := r.g.Choice("layout", "payload", "wrapped")
+	r.note(err)
+	if !r.g.Has("layout") && settings.Getenv("DEEPSTREAM_ENABLE_SENSOR_ID_EXTRACTION") == "1" {
+		layout = "wrapped"
+	}
+	if layout == "wrapped" {
+		o.Wrap = wrapper(settings.Getenv("DEEPSTREAM_SENSOR_ID"))
+	}
 	o.QoS = byte(r.int("qos", 1, 0, 2))
 	o.Retain = r.bool("retain", false)
 	p := engine.Properties{MessageExpiry: r.seconds("message-expiry", 0), ContentType: r.text("content-type"), ResponseTopic: r.text("response-topic")}

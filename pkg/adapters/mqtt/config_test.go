@@ -34,6 +34,7 @@ var mistakes = map[string]string{
 	"tls-certfile=/nonexistent/cert": "/nonexistent/cert",
 	"max-inflight=0":                 "max-inflight",
 	"retain=often":                   "retain",
+	"layout=fields":                  "layout",
 }
 
 // TestConnStr: the forms of a connection string, and what they have in common.

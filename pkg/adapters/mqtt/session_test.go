@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/adaptertest"
 	"github.com/gst-edgewire/gst-edgewire/pkg/broker"
@@ -403,4 +405,55 @@ func TestPersistentStop(t *testing.T) {
 		adaptertest.Send(t, p, batchOf(round+1, "stopped/x", 1, 6))
 		r.WaitResults(t, int(round)+1)
 	}
+}
+
+// TestWrapped: DeepStream's message of payload, key and time, asked for by the configuration or the environment.
+func TestWrapped(t *testing.T) {
+	s := newServer(t, "").observe(t, "", "")
+	parse := func(b []byte) map[protowire.Number]string {
+		fields := map[protowire.Number]string{}
+		for len(b) > 0 {
+			number, kind, n := protowire.ConsumeTag(b)
+			if n < 0 || kind != protowire.BytesType {
+				t.Fatalf("%x", b)
+			}
+			value, m := protowire.ConsumeBytes(b[n:])
+			if m < 0 {
+				t.Fatalf("%x", b)
+			}
+			fields[number] = string(value)
+			b = b[n+m:]
+		}
+		return fields
+	}
+	publish := func(t *testing.T, conf, topic string) []adaptertest.Received {
+		r := adaptertest.NewRecorder()
+		c := openConn(t, s.ConnStr(), conf, r)
+		var b adapters.Batch
+		b.AddText(topic, adapters.Message{Seq: 1, TimestampMS: 1_600_000_000_999, Key: []byte("cam\xff7"), Payload: []byte("\x00{}")})
+		b.AddText(topic, adapters.Message{Seq: 2, Payload: make([]byte, 200_000)})
+		adaptertest.Send(t, c, &b)
+		adaptertest.Wait(t, "results", func() bool { n, failed := r.Results(); return n == 2 && failed == 0 })
+		return s.Consume(t, topic, 2)
+	}
+	wrapped := func(t *testing.T, got []adaptertest.Received, sensor string) {
+		t.Helper()
+		if f := parse(got[0].Payload); f[1] != "\x00{}" || f[2] != "cam\ufffd7" || f[3] != "2020-09-13T12:26:40Z" || len(f) != 3 {
+			t.Errorf("%q", f)
+		}
+		f := parse(got[1].Payload)
+		at, err := time.Parse(time.RFC3339, f[3])
+		if len(f[1]) != 200_000 || f[2] != sensor || err != nil || time.Since(at) > time.Hour || !strings.HasSuffix(f[3], "Z") {
+			t.Errorf("%d bytes, key %q, %v, %v", len(f[1]), f[2], at, err)
+		}
+	}
+	t.Run("configuration", func(t *testing.T) { wrapped(t, publish(t, "layout=wrapped\n", "wrap/1"), "unknown-sensor") })
+	t.Setenv("DEEPSTREAM_ENABLE_SENSOR_ID_EXTRACTION", "1")
+	t.Setenv("DEEPSTREAM_SENSOR_ID", "door")
+	t.Run("environment", func(t *testing.T) { wrapped(t, publish(t, "", "wrap/2"), "door") })
+	t.Run("not wanted", func(t *testing.T) {
+		if got := publish(t, "layout=payload\n", "wrap/3"); string(got[0].Payload) != "\x00{}" {
+			t.Errorf("%q", got[0].Payload)
+		}
+	})
 }

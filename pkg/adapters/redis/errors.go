@@ -148,14 +148,21 @@ func (o *options) reason(err error) string {
 		text, remedy = "no answer in time", "check host, port and network"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		text, remedy = "the server closed the connection", "check that it runs, and its log"
-		if !o.tls {
+		if !o.tls || o.ofSentinel && !o.sentinelTLS {
 			remedy += "; if it speaks TLS on this port, set tls=true"
 		}
 	case errors.Is(err, errReply):
 		remedy = "check that host and port are those of a Redis"
+	}
+	if o.ofSentinel {
+		remedy = sentinelKeys.Replace(remedy)
 	}
 	if remedy != "" {
 		text += "; " + remedy
 	}
 	return o.group.Mask(text)
 }
+
+// sentinelKeys are the keys that say for Sentinels what others say for the servers.
+var sentinelKeys = strings.NewReplacer("username", "sentinel-username", "set password", "set sentinel-password", "and password", "and sentinel-password",
+	"remove password", "remove sentinel-password", "set tls=", "set sentinel-tls=")

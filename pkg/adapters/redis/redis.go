@@ -118,6 +118,7 @@ type options struct {
 	sentinelMaster                     string
 	sentinelUsername, sentinelPassword string
 	sentinelTLS                        bool
+	ofSentinel                         bool // in a copy: for the words about a Sentinel
 	cluster, clusterAsked              bool // clusterAsked: the configuration says one or the other
 	db                                 int
 	clientName                         string

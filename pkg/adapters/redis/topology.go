@@ -77,8 +77,10 @@ type unknownMaster struct {
 
 func (e *unknownMaster) Error() string {
 	var s []string
+	o := *e.o
+	o.ofSentinel = true
 	for _, err := range e.errs {
-		s = append(s, fmt.Sprintf("%s: %s", strings.SplitN(err.Error(), ": ", 2)[0], e.o.reason(errors.Unwrap(err))))
+		s = append(s, fmt.Sprintf("%s: %s", strings.SplitN(err.Error(), ": ", 2)[0], o.reason(errors.Unwrap(err))))
 	}
 	return strings.Join(s, ", ")
 }

@@ -37,6 +37,9 @@ const (
 	maxHeader     = 48_000   // bytes of a header's value that fit a user property in any case
 )
 
+// wrapRoom is how many bytes Wrap may add, so that a chunk has room for them. One that adds more costs a copy.
+const wrapRoom = 256
+
 // An Outgoing is what PublishTopic sees of a message.
 type Outgoing struct {
 	Topic           []byte
@@ -79,6 +82,7 @@ type Options struct {
 	// What follows is for services that speak MQTT in a way of their own.
 	CheckTopic   func(topic string) error                                    // nil: CheckTopic
 	PublishTopic func(dst []byte, m Outgoing) []byte                         // appends the topic on the wire; nil: the same
+	Wrap         func(dst []byte, m *adapters.Message) []byte                // appends the payload on the wire, at most wrapRoom longer; nil: the same
 	Filter       func(topic, group string) (string, error)                   // the filter on the wire of a topic to subscribe to
 	Match        func(topic, of string) bool                                 // whether a message's topic belongs to one that was subscribed to; nil: Match
 	Incoming     func(m *adapters.Incoming, send Sender) bool                // rewrites a message; false: not for the user. send is for after the call
@@ -213,6 +217,9 @@ func (c *Conn) Publish(b *adapters.Batch, from int) (int, error) {
 	for ; end < b.Len() && c.q.n+end-from < c.o.MaxMessages; end++ {
 		r := &b.Records[end]
 		add := int(r.TopicLen + r.HeadersLen + r.PayloadLen)
+		if c.o.Wrap != nil {
+			add += wrapRoom
+		}
 		if have := c.q.bytes + int64(size); have > 0 && have+int64(add) > maxQueueBytes {
 			break
 		}
@@ -233,7 +240,12 @@ func (c *Conn) Publish(b *adapters.Batch, from int) (int, error) {
 				continue
 			}
 			at := len(ch.buf)
-			ch.buf = append(append(append(ch.buf, m.Topic...), m.Headers...), m.Payload...)
+			ch.buf = append(append(ch.buf, m.Topic...), m.Headers...)
+			if c.o.Wrap != nil {
+				ch.buf = c.o.Wrap(ch.buf, &m)
+			} else {
+				ch.buf = append(ch.buf, m.Payload...)
+			}
 			c.q.push(entry{seq: m.Seq, session: m.Session, number: m.Number, data: ch.buf[at:len(ch.buf):len(ch.buf)], chunk: ch,
 				topicLen: uint16(len(m.Topic)), headersLen: uint32(len(m.Headers))})
 			c.undone++
