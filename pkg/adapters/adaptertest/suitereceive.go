@@ -20,6 +20,12 @@ import (
 // Server are enough for all others.
 type Forgetful interface{ Forgetful() bool }
 
+// A Settling Server is told of acknowledgements from time to time. Settled waits until it knows of those of the first n
+// messages.
+type Settling interface {
+	Settled(t *testing.T, topic, group string, n int)
+}
+
 // quiet is how long nothing must come where nothing is to come.
 const quiet = 400 * time.Millisecond
 
@@ -382,6 +388,9 @@ func (x *receiving) testRestart(t *testing.T) {
 	x.publish(t, topic, 0, 30)
 	got := r.Wait(t, 30)
 	c.Ack(got[:20])
+	if s, ok := x.s.(Settling); ok {
+		s.Settled(t, topic, topic, 20)
+	}
 	before := r.Agreed(topic)
 	x.s.Stop(t)
 	time.Sleep(quiet)

@@ -7,6 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/adaptertest"
 )
@@ -40,6 +44,37 @@ func (s *realServer) ConfigPath(t *testing.T) string {
 
 func (s *realServer) Consume(t *testing.T, topic string, n int) []adaptertest.Received {
 	return consume(t, s.addr, topic, n)
+}
+
+// Settled: places are committed every auto.commit.interval.ms.
+func (s *realServer) Settled(t *testing.T, topic, group string, n int) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	req := kmsg.NewPtrOffsetFetchRequest()
+	req.Group = group
+	rg := kmsg.NewOffsetFetchRequestGroup()
+	rg.Group = group
+	req.Groups = append(req.Groups, rg)
+	adaptertest.Wait(t, "a commit", func() bool {
+		resp, err := req.RequestWith(deadline(t, 10*time.Second), cl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		committed := int64(0)
+		for _, g := range resp.Groups {
+			for _, rt := range g.Topics {
+				for _, p := range rt.Partitions {
+					if rt.Topic == topic && p.Offset > 0 {
+						committed += p.Offset
+					}
+				}
+			}
+		}
+		return committed >= int64(n)
+	})
 }
 
 // TestRealConformance: the suite against Apache Kafka, restarts included.
