@@ -5,6 +5,9 @@
 package kafka
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -38,9 +41,87 @@ func TestCalm(t *testing.T) {
 	time.Sleep(500 * time.Millisecond)
 	n, allowed := polls()-before, 4*uint64(time.Since(began).Milliseconds()) // of two threads and their wakers
 	t.Logf("%d polls, %d allowed", n, allowed)
+	if n == 0 { // one waits for an answer, and for a millisecond at a time
+		t.Error("calm.c knows no thread of a broker by its name")
+	}
 	if n > allowed {
 		t.Errorf("%d calls of poll in %v; librdkafka spins", n, time.Since(began))
 	}
 	close(goOn)
 	r.WaitResults(t, count)
+}
+
+// calmRules calls __wrap_poll with a __real_poll that notes how long it is to wait and answers what it is told.
+const calmRules = `
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include "calm.h"
+
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+
+static int answer, waited;
+
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	(void)fds;
+	(void)n;
+	waited = timeout_ms;
+	return answer;
+}
+
+static void ask(int fd, nfds_t n, int timeout_ms, int found)
+{
+	struct pollfd fds[2] = {{fd, POLLIN, 0}, {fd + 100, POLLIN, 0}};
+
+	answer = found;
+	printf("%d", __wrap_poll(n ? fds : NULL, n, timeout_ms) == found ? waited : -99);
+}
+
+static void *run(void *name)
+{
+	if (name)
+		pthread_setname_np(pthread_self(), name);
+	ask(3, 2, 0, 0), ask(3, 2, 0, 0), ask(3, 2, 0, 0), printf(" ");  /* nothing, three times */
+	ask(3, 2, 0, 1), ask(3, 2, 0, 0), ask(3, 2, 0, 0), printf(" ");  /* something, then nothing */
+	ask(4, 2, 0, 0), ask(4, 2, 0, 0), printf(" ");                   /* another descriptor */
+	ask(4, 2, 7, 0), ask(4, 2, 0, 0), ask(4, 2, -1, 1), printf(" "); /* with a time-out */
+	ask(4, 2, 0, 0), ask(4, 2, 0, -1), ask(4, 2, 0, 0), printf(" "); /* interrupted */
+	ask(4, 0, 0, 0), ask(4, 0, 0, 0), ask(4, 1, 0, 0), ask(4, 1, 0, 0);
+	printf(" %lu\n", ew_calm_calls());
+	return NULL;
+}
+
+int main(void)
+{
+	static char *const names[] = {NULL, "rdk:main", "rdk:broker-1", "rdk:broker12", "worker"};
+	pthread_t t;
+
+	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+		if (pthread_create(&t, NULL, run, names[i]) || pthread_join(t, NULL))
+			return 1;
+	return 0;
+}
+`
+
+// TestCalmRules: a thread of a broker that found nothing waits the next time, and nobody else does.
+func TestCalmRules(t *testing.T) {
+	dir := t.TempDir()
+	source, program := filepath.Join(dir, "rules.c"), filepath.Join(dir, "rules")
+	if err := os.WriteFile(source, []byte(calmRules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("gcc", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-I.", "-o", program, source, "calm.c",
+		"-lpthread").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := exec.Command(program).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const other, broker = "000 000 00 70-1 000 0000 ", "011 101 01 70-1 010 0001 "
+	if want := other + "0\n" + other + "0\n" + broker + "18\n" + broker + "36\n" + other + "36\n"; string(out) != want {
+		t.Errorf("waits of\n%swant\n%s", out, want)
+	}
 }
