@@ -26,7 +26,7 @@ enum { PATIENCE_MS = 1 }; /* what becomes due by the clock alone may be late by 
 #define BROKERS "rdk:broker" /* and a number: what librdkafka calls its threads */
 
 int __real_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
-int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+__attribute__((visibility("hidden"))) int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
 
 static atomic_ulong calls;
 

@@ -3,6 +3,6 @@
 #define EW_CALM_H
 
 /* How often librdkafka's threads of brokers have called poll, in this process. */
-unsigned long ew_calm_calls(void);
+__attribute__((visibility("hidden"))) unsigned long ew_calm_calls(void);
 
 #endif

@@ -5,6 +5,7 @@
 package kafka
 
 import (
+	"crypto/tls"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,8 +22,27 @@ import (
 // TestCalm: with more to send than may be under way, and a server that takes its time, nobody asks the socket in vain
 // over and over. Without calm.c it is some hundred thousand times a second.
 func TestCalm(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { testCalm(t, "") })
+	t.Run("TLS", func(t *testing.T) { // where an answer may be in OpenSSL's buffer
+		dir := t.TempDir()
+		if out, err := exec.Command("../../../scripts/test-pki", dir).CombinedOutput(); err != nil {
+			t.Fatalf("scripts/test-pki: %v: %s", err, out)
+		}
+		cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "server.pem"), filepath.Join(dir, "server-key.pem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		testCalm(t, "[message-broker]\nproto-cfg = \"security.protocol=ssl;ssl.ca.location="+dir+"/ca.pem\"\n",
+			kfake.TLS(&tls.Config{Certificates: []tls.Certificate{cert}}))
+	})
+}
+
+func testCalm(t *testing.T, config string, opts ...kfake.Opt) {
 	const count, size = 8000, 1000 // eight requests' worth, and five may be under way
-	s := newServer(t, kfake.SeedTopics(1, "calm"))
+	s := newServer(t, append(opts, kfake.SeedTopics(1, "calm"))...)
+	if config != "" {
+		config = writeFile(t, "calm.cfg", config)
+	}
 	held, goOn := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	s.cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -33,7 +53,7 @@ func TestCalm(t *testing.T) {
 		return nil, nil, false
 	})
 	r := adaptertest.NewRecorder()
-	c := openConn(t, s.ConnStr(), "", r)
+	c := openConn(t, s.ConnStr(), config, r)
 	adaptertest.Send(t, c, batchOf(1, "calm", count, size))
 	<-held
 	time.Sleep(100 * time.Millisecond) // what may be under way is
