@@ -2,7 +2,7 @@
 #ifndef EW_CALM_H
 #define EW_CALM_H
 
-/* How often librdkafka has called poll, in this process. */
-unsigned long ew_calm_calls(void);
+/* How often librdkafka's threads of brokers have called poll, in this process. */
+__attribute__((visibility("hidden"))) unsigned long ew_calm_calls(void);
 
 #endif

@@ -8,6 +8,7 @@ import "C"
 
 import (
 	"context"
+	"encoding/binary"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -76,7 +77,6 @@ type conn struct {
 	consumers   sync.WaitGroup
 	away        atomic.Bool // the server is known to be away
 	heard       atomic.Bool // the server has answered a consumer
-	waking      sync.Mutex  // around what wakes the poll goroutine, until Close has done so
 
 	mu        sync.Mutex // guards what follows; no call is made under it
 	topics    map[string]bool
@@ -208,9 +208,7 @@ func (c *conn) Close() error {
 
 func (c *conn) close() {
 	c.closing.Store(true)
-	c.waking.Lock()
-	C.ew_wake(c.p)
-	c.waking.Unlock()
+	c.wake()
 	c.subscribing.Lock()
 	c.consumer.stop()
 	c.subscribing.Unlock()
@@ -240,11 +238,18 @@ func (c *conn) hear() {
 	if c.heard.Load() {
 		return
 	}
-	c.waking.Lock()
-	defer c.waking.Unlock()
-	if !c.heard.Swap(true) && !c.closing.Load() {
-		C.ew_wake(c.p)
+	if !c.heard.Swap(true) {
+		c.wake()
 	}
+}
+
+// wake ends the wait of the poll goroutine, or the next one if it does not wait. librdkafka's own way of waking a
+// queue would not: it says nothing at the eventfd while messages are in the queue, and nothing between the read of
+// the last word and the poll that follows.
+func (c *conn) wake() {
+	var one [8]byte
+	binary.NativeEndian.PutUint64(one[:], 1)
+	_, _ = c.events.Write(one[:])
 }
 
 // fail marks the producer as lost, once.

@@ -58,6 +58,15 @@ func Version() string { return C.GoString(C.rd_kafka_version_str()) }
 // Open checks the connection string, the configuration file, every librdkafka option and the files that
 // they name, and starts to connect in the background.
 func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, error) {
+	c, err := newConn(cfg, sink)
+	if err != nil {
+		return nil, err
+	}
+	c.start()
+	return c, nil
+}
+
+func newConn(cfg adapters.Config, sink adapters.Sink) (*conn, error) {
 	cs, fc, rc, err := configure(cfg, sink.Log)
 	if err != nil {
 		return nil, err
@@ -82,7 +91,6 @@ func (adapter) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, err
 		return nil, newError(maskSecrets(C.GoString(&errstr[0]), c.secrets))
 	}
 	c.events = os.NewFile(uintptr(C.ew_events(c.p)), "events of librdkafka")
-	c.start()
 	return c, nil
 }
 

@@ -12,5 +12,5 @@ import "C"
 // it puts the archive on the linker's command line.
 import _ "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
-// polls is how often librdkafka has called poll, in this process: see calm.c.
+// polls is how often librdkafka's threads of brokers have called poll, in this process: see calm.c.
 func polls() uint64 { return uint64(C.ew_calm_calls()) }

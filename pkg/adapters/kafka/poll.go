@@ -39,6 +39,7 @@ type poller struct {
 	failed  int  // attempts to connect since the connection was there
 	misses  int  // statistics without a connection since the last one with one
 	allDown bool // librdkafka says that it has no connection at all
+	ev      C.ew_event
 	results []C.ew_result
 	out     []adapters.Result
 
@@ -47,31 +48,19 @@ type poller struct {
 	toldBatch bool      // the word about too large batches
 }
 
-func (c *conn) poll() {
-	p := poller{conn: c, state: adapters.Connecting, results: make([]C.ew_result, resultsAtOnce),
+func newPoller(c *conn) *poller {
+	return &poller{conn: c, state: adapters.Connecting, results: make([]C.ew_result, resultsAtOnce),
 		out: make([]adapters.Result, 0, resultsAtOnce)}
-	var ev C.ew_event
+}
+
+func (c *conn) poll() {
+	p := newPoller(c)
 	if C.ew_connect(c.p, C.int(firstAttempt/time.Millisecond)) != 0 {
 		p.connected()
 	}
 	for !c.closing.Load() {
-		C.ew_poll(c.p, &p.results[0], resultsAtOnce, &ev)
-		if !p.been && p.heard.Load() { // before what has just come: that may be the end of the connection
-			p.connected()
-		}
-		switch ev.kind {
-		case C.EW_NOTHING:
+		if !p.next() {
 			p.wait()
-		case C.EW_RESULTS:
-			p.report(p.results[:ev.results])
-		case C.EW_ERROR:
-			p.trouble(int(ev.err), ev.fatal != 0, p.text(&ev))
-		case C.EW_LOG:
-			p.log(int(ev.level), C.GoString(&ev.facility[0]), p.text(&ev))
-		case C.EW_STATS:
-			p.looked(ev.up != 0)
-		case C.EW_TOPICS:
-			p.unknownTopics(strings.Fields(p.text(&ev)))
 		}
 		p.checkTopics()
 		p.checkProgress()
@@ -79,18 +68,41 @@ func (c *conn) poll() {
 	}
 	// What librdkafka logged until now is often why the connection is being closed.
 	for range lastLines {
-		C.ew_poll(c.p, &p.results[0], resultsAtOnce, &ev)
-		switch ev.kind {
+		C.ew_poll(c.p, &p.results[0], resultsAtOnce, &p.ev)
+		switch p.ev.kind {
 		case C.EW_LOG:
-			p.log(int(ev.level), C.GoString(&ev.facility[0]), p.text(&ev))
+			p.log(int(p.ev.level), C.GoString(&p.ev.facility[0]), p.text())
 		case C.EW_NOTHING:
 			return
 		}
 	}
 }
 
-// wait waits until there may be something to report. It is Go that waits and not a call into C: the scheduler looks
-// after a call every 20 µs or so until it has taken its processor away.
+// next reports what is there; false: nothing is.
+func (p *poller) next() bool {
+	C.ew_poll(p.p, &p.results[0], resultsAtOnce, &p.ev)
+	if !p.been && p.heard.Load() { // before what has just come: that may be the end of the connection
+		p.connected()
+	}
+	switch p.ev.kind {
+	case C.EW_NOTHING:
+		return false
+	case C.EW_RESULTS:
+		p.report(p.results[:p.ev.results])
+	case C.EW_ERROR:
+		p.trouble(int(p.ev.err), p.ev.fatal != 0, p.text())
+	case C.EW_LOG:
+		p.log(int(p.ev.level), C.GoString(&p.ev.facility[0]), p.text())
+	case C.EW_STATS:
+		p.looked(p.ev.up != 0)
+	case C.EW_TOPICS:
+		p.unknownTopics(strings.Fields(p.text()))
+	}
+	return true
+}
+
+// wait waits until there may be something to report, or wake was called since the last wait. It is Go that waits
+// and not a call into C: the scheduler looks after a call every 20 µs or so until it has taken its processor away.
 func (p *poller) wait() {
 	var token [8]byte
 	_ = p.events.SetReadDeadline(time.Now().Add(pollTimeout))
@@ -99,7 +111,7 @@ func (p *poller) wait() {
 	}
 }
 
-func (p *poller) text(ev *C.ew_event) string { return maskSecrets(C.GoString(&ev.text[0]), p.secrets) }
+func (p *poller) text() string { return maskSecrets(C.GoString(&p.ev.text[0]), p.secrets) }
 
 // report passes delivery reports on. After a fatal error what librdkafka throws away is not refused: it
 // is for the next producer to send.

@@ -42,19 +42,13 @@ static int concerns_batch(int err)
 	return 0;
 }
 
-/* By a thread of the second producer, when its queue is no longer empty. */
-static void wake_poll(rd_kafka_t *rk, void *queue)
-{
-	(void)rk;
-	rd_kafka_queue_yield(queue);
-}
-
 /*
  * The second producer's queue is polled by itself and not forwarded to the first one's: librdkafka would
  * settle the accounts of the messages with the producer that is polled.
  */
-static rd_kafka_t *second_producer(ew_second *s, rd_kafka_queue_t *wake)
+static rd_kafka_t *second_producer(ew_second *s, int events)
 {
+	static const uint64_t one = 1;
 	const struct rd_kafka_metadata *metadata = NULL;
 	char errstr[128];
 	rd_kafka_t *rk = s->rk;
@@ -69,7 +63,7 @@ static rd_kafka_t *second_producer(ew_second *s, rd_kafka_queue_t *wake)
 		return NULL;
 	rd_kafka_set_log_queue(rk, NULL);
 	s->queue = rd_kafka_queue_get_main(rk);
-	rd_kafka_queue_cb_event_enable(s->queue, wake_poll, wake);
+	rd_kafka_queue_io_event_enable(s->queue, events, &one, sizeof one);
 	s->rk = rk;
 	/* The question makes it connect now rather than with its next timer, a second later. */
 	if (rd_kafka_metadata(rk, 0, NULL, &metadata, FIRST_ATTEMPT_MS) == 0)
@@ -77,7 +71,7 @@ static rd_kafka_t *second_producer(ew_second *s, rd_kafka_queue_t *wake)
 	return rk;
 }
 
-int ew_second_send(ew_second *s, const ew_rk_message *m, rd_kafka_queue_t *wake)
+int ew_second_send(ew_second *s, const ew_rk_message *m, int events)
 {
 	uint64_t opaque = (uint64_t)(uintptr_t)m->opaque;
 	const char *topic = m->rkt ? rd_kafka_topic_name(m->rkt) : NULL;
@@ -87,7 +81,7 @@ int ew_second_send(ew_second *s, const ew_rk_message *m, rd_kafka_queue_t *wake)
 	int err = (int)m->err, sent;
 	int64_t timestamp;
 
-	if ((opaque & EW_SECOND_BIT) || !concerns_batch(err) || !topic || !(rk = second_producer(s, wake)))
+	if ((opaque & EW_SECOND_BIT) || !concerns_batch(err) || !topic || !(rk = second_producer(s, events)))
 		return 0;
 	/* A failed message shows no timestamp. The event that holds it is ours, and so is it. */
 	open->err = 0;
@@ -119,7 +113,7 @@ void ew_second_destroy(ew_second *s)
 		rd_kafka_conf_destroy(s->conf);
 	if (!s->rk)
 		return;
-	rd_kafka_queue_cb_event_enable(s->queue, NULL, NULL);
+	rd_kafka_queue_io_event_enable(s->queue, -1, NULL, 0);
 	rd_kafka_queue_destroy(s->queue);
 	rd_kafka_destroy(s->rk);
 }

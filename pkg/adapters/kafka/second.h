@@ -20,9 +20,9 @@ typedef struct {
 
 /* Keeps a copy of the first producer's configuration. */
 void ew_second_prepare(ew_second *s, const rd_kafka_conf_t *conf);
-/* Sends m, whose report says that it failed, alone; its own report then arrives in s->queue, and wake is
- * woken. Zero: m is not to be sent again, its report is final. */
-int ew_second_send(ew_second *s, const ew_rk_message *m, rd_kafka_queue_t *wake);
+/* Sends m, whose report says that it failed, alone; its own report then arrives in s->queue, and is told at
+ * the eventfd events. Zero: m is not to be sent again, its report is final. */
+int ew_second_send(ew_second *s, const ew_rk_message *m, int events);
 void ew_second_destroy(ew_second *s);
 
 #endif

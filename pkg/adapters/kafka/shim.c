@@ -62,7 +62,11 @@ ew_producer *ew_producer_new(rd_kafka_conf_t *conf, char *errstr, size_t size)
 	ew_producer *p = calloc(1, sizeof *p);
 
 	if (!p || (p->events = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) < 0) {
-		snprintf(errstr, size, "%s", p ? strerror(errno) : "out of memory");
+		if (p)
+			snprintf(errstr, size, "cannot make an eventfd: %s; close files, or raise the limit (ulimit -n)",
+				strerror(errno));
+		else
+			snprintf(errstr, size, "out of memory");
 		free(p);
 		rd_kafka_conf_destroy(conf);
 		return NULL;
@@ -292,7 +296,7 @@ static size_t take_results(ew_producer *p, ew_result *results, size_t room)
 			ew_result *r = &results[done + kept];
 			uint64_t opaque = (uint64_t)(uintptr_t)messages[i]->opaque;
 
-			int again = messages[i]->err && ew_second_send(&p->second, messages[i], p->queue);
+			int again = messages[i]->err && ew_second_send(&p->second, messages[i], p->events);
 
 			if (opaque & EW_BLOCK_BIT)
 				ew_blocks_release(&p->blocks, messages[i]->payload);
@@ -342,7 +346,7 @@ static void list_unknown_topics(rd_kafka_event_t *e, ew_event *out)
 	out->text[used] = 0;
 }
 
-/* What comes to the second producer's queue after the look at it can be read at the eventfd: see wake_poll. */
+/* What comes to either queue after the look at it can be read at the eventfd. */
 static void next_event(ew_producer *p)
 {
 	if (!p->event && p->second.queue)
@@ -407,8 +411,6 @@ void ew_poll(ew_producer *p, ew_result *results, size_t capacity, ew_event *out)
 	rd_kafka_event_destroy(p->event);
 	p->event = NULL;
 }
-
-void ew_wake(ew_producer *p) { rd_kafka_queue_yield(p->queue); }
 
 static rd_kafka_AdminOptions_t *admin_options(ew_producer *p, int op, int timeout_ms)
 {

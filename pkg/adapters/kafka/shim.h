@@ -52,8 +52,8 @@ typedef struct ew_producer ew_producer;
 ew_producer *ew_producer_new(rd_kafka_conf_t *conf, char *errstr, size_t size);
 void ew_producer_destroy(ew_producer *p);
 /*
- * An eventfd that can be read when there is something to report, or ew_wake was called, after a poll that had nothing.
- * The caller closes it, after ew_producer_destroy.
+ * An eventfd that can be read when there is something to report after a poll that had nothing. To be read before the
+ * next poll, not after it. The caller closes it, after ew_producer_destroy.
  */
 int ew_events(const ew_producer *p);
 
@@ -68,7 +68,6 @@ size_t ew_produce(ew_producer *p, const char *data, const ew_record *records, si
 
 /* Describes in event what is next to report. It does not wait. */
 void ew_poll(ew_producer *p, ew_result *results, size_t capacity, ew_event *event);
-void ew_wake(ew_producer *p);
 
 /*
  * Makes librdkafka connect now rather than with its next timer, and waits at most timeout_ms. One
