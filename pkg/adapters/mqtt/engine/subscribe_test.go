@@ -314,3 +314,34 @@ func TestNeverAcknowledged(t *testing.T) {
 		t.Errorf("% x, %d open, %d remembered", b, a.open, len(a.list))
 	}
 }
+
+// TestLastAnswer: an answer that was given right before Close goes out before the goodbye; messages that wait stay.
+func TestLastAnswer(t *testing.T) {
+	heard := make(chan string, 100)
+	s := play(t, func(p *peer) {
+		p.connect(accept5...)
+		got := ""
+		for {
+			first, body, ok := p.packet()
+			if !ok || first>>4 == typeDisconnect {
+				heard <- got
+				return
+			}
+			if first>>4 == typePublish {
+				got += string(body[len(body)-1:])
+			}
+		}
+	})
+	for range 30 {
+		r := adaptertest.NewRecorder()
+		c := s.open(t, Options{Version: V5, QoS: 1, MaxInflight: 1}, r)
+		r.WaitState(t, adapters.Connected)
+		if err := c.send("answers", []byte("!")); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close()
+		if got := <-heard; got != "!" {
+			t.Fatalf("%q came", got)
+		}
+	}
+}
