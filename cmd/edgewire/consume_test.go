@@ -186,7 +186,7 @@ func TestConsumeStopsWhenInterrupted(t *testing.T) {
 }
 
 func TestConsumeNamesTheAbsentBroker(t *testing.T) {
-	r := runLine(t.Context(), "", "consume", "--brokers", "127.0.0.1:1", "--topic", "x", "--wait", "500ms")
+	r := runLine(t.Context(), "", "consume", "--brokers", "127.0.0.1:1", "--topic", "x", "--wait", "2s")
 	if r.code != exitError {
 		t.Errorf("exit code %d", r.code)
 	}

@@ -107,7 +107,8 @@ type Info struct {
 }
 
 // A Conn is an open connection to a server, or to one that is yet to appear.
-// Publish, Flush and Close are called by one goroutine at a time.
+// Publish and Flush are called by one goroutine at a time. Close may be called by any, at any time, and again: it is
+// over for all of them when it comes back.
 type Conn interface {
 	// Publish takes messages of b from index from on, in order, and copies them; b may be reused after
 	// the call. It never waits for the network. n is how many were taken: each of these gets exactly one

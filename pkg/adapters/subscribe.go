@@ -58,6 +58,10 @@ var ErrNotSupported = errors.New("not supported")
 // by the next session, where the server can (at least once). The adapter reconnects its subscriptions as it
 // does its publishing, tells both through Sink.State, and stops reading, not dropping, when Window is
 // reached.
+//
+// What was acknowledged before Close is called does not come again, if the server takes it within AckTimeout; nor what
+// was acknowledged before Subscribe is called again, if it does so within seconds. A protocol without acknowledgements
+// (MQTT with QoS 0, libraries of the NvDs interface) or without sessions that outlive us brings nothing twice anyway.
 type Consumer interface {
 	Conn
 	// Subscribe replaces what is subscribed to, everything at once; no topics end it. It validates what can

@@ -433,14 +433,14 @@ func TestTheLastFlightIsLost(t *testing.T) {
 // The time limit of the handshake is not one of the connection.
 func TestTheTimeoutEndsWithTheHandshake(t *testing.T) {
 	client, server, _, _ := pair(t)
-	client.encConfig.HandshakeTimeout, server.encConfig.HandshakeTimeout = 300*time.Millisecond, 300*time.Millisecond
+	client.encConfig.HandshakeTimeout, server.encConfig.HandshakeTimeout = time.Second, time.Second
 	server.start()
 	client.start()
 	client.connected(1)
 	server.connected(1)
 	client.enc.Stop()
 	server.until("closed", func() bool { return server.last() == StateClosed })
-	time.Sleep(400 * time.Millisecond)
+	time.Sleep(1100 * time.Millisecond)
 	client.start()
 	client.connected(2)
 	server.connected(2)

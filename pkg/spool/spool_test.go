@@ -323,13 +323,14 @@ func TestFullAndDropOldest(t *testing.T) {
 
 func TestExpiry(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, dir, Options{MaxAge: 300 * time.Millisecond})
+	const age = time.Second // what follows is quicker
+	s := open(t, dir, Options{MaxAge: age})
 	add(t, s, span(1, 10)...)
 	add(t, s, span(11, 20)...)
 	if n, err := s.Read(&adapters.Batch{}, 1<<30, 1); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
-	time.Sleep(350 * time.Millisecond)
+	time.Sleep(age + 50*time.Millisecond)
 	add(t, s, span(21, 25)...) // a segment of its own, since the first one has grown old
 	var b adapters.Batch
 	if n, err := s.Read(&b, 1<<30, 1<<20); n != 5 || err != nil || b.Records[0].Seq != 21 {
@@ -339,7 +340,7 @@ func TestExpiry(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	s.Rewind()
-	time.Sleep(350 * time.Millisecond)
+	time.Sleep(age + 50*time.Millisecond)
 	if err := s.Maintain(); err != nil {
 		t.Fatal(err)
 	}

@@ -217,7 +217,7 @@ func TestStopWhileDownstreamOfTheDecoderBlocks(t *testing.T) {
 	done := make(chan int)
 	b := s.rtp(rtp(1, 1, ""))
 	go func() { done <- d.in.Push(b, 0, padtest.Plain) }()
-	time.Sleep(5 * time.Millisecond)
+	eventually(t, "the push", d.in.Inside)
 	within(t, "the stop", func() { setState(t, d.el, gsttest.Null) })
 	within(t, "the push", func() {
 		if ret := <-done; ret != flushing {

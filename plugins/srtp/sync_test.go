@@ -51,6 +51,7 @@ func TestSyncWaitsForPlaying(t *testing.T) {
 	p, _, src, out, _ := synced(t, gsttest.Paused)
 	done := make(chan int)
 	go func() { done <- src.Push(rtp(1, 1, "x"), 0, padtest.Plain) }()
+	eventually(t, "the push", src.Inside)
 	time.Sleep(5 * time.Millisecond)
 	if out.Count() != 0 {
 		t.Fatal("sent in PAUSED")
@@ -87,6 +88,7 @@ func TestSyncIsInterrupted(t *testing.T) {
 			p, e, src, out, release := synced(t, gsttest.Playing)
 			done := make(chan int)
 			go func() { done <- src.Push(rtp(1, 1, "x"), anHour, padtest.Plain) }()
+			eventually(t, "the push", src.Inside)
 			time.Sleep(5 * time.Millisecond)
 			if out.Count() != 0 {
 				t.Fatal("it did not wait")

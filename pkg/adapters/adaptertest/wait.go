@@ -5,8 +5,11 @@ package adaptertest
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/gst-edgewire/gst-edgewire/internal/safe"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 )
 
@@ -17,6 +20,60 @@ func BatchOf(seq uint64, topic string, count int) *adapters.Batch {
 		b.Append(seq+uint64(i), 0, topic, []byte("k"), fmt.Appendf(nil, "%06d", seq+uint64(i)))
 	}
 	return &b
+}
+
+// Within fails unless f takes at most limit, less the time in which this process did not run: on a busy machine that
+// may be long, and nobody's fault. A second goroutine that just sleeps shows it.
+func Within(t testing.TB, what string, limit time.Duration, f func()) {
+	t.Helper()
+	const tick = time.Millisecond
+	var lost time.Duration
+	over := make(chan struct{})
+	var wg sync.WaitGroup
+	safe.Go(&wg, "witness", nil, func() {
+		for last := time.Now(); ; {
+			select {
+			case <-over:
+			case <-time.After(tick):
+			}
+			now := time.Now()
+			if late := now.Sub(last) - tick; late > 10*tick {
+				lost += late
+			}
+			last = now
+			select {
+			case <-over:
+				return
+			default:
+			}
+		}
+	})
+	began := time.Now()
+	f()
+	took := time.Since(began)
+	close(over)
+	wg.Wait()
+	if took-lost > limit {
+		t.Errorf("%s took %v, and for %v of that this process did not run; at most %v is allowed", what, took, lost, limit)
+	}
+}
+
+// ConsumeDifferent is Consume for n different payloads: where messages may come twice, their mere number says nothing.
+func ConsumeDifferent(t *testing.T, s interface {
+	Consume(t *testing.T, topic string, n int) []Received
+}, topic string, n int) []Received {
+	t.Helper()
+	for want := n; ; {
+		got := s.Consume(t, topic, want)
+		different := map[string]bool{}
+		for i := range got {
+			different[string(got[i].Payload)] = true
+		}
+		if len(different) >= n || len(got) < want { // in the second case it has waited in vain
+			return got
+		}
+		want = len(got) + 1
+	}
 }
 
 // WaitResults waits for n results altogether.

@@ -163,7 +163,10 @@ func TestOutage(t *testing.T) {
 	p, r := open(t, s.ConnStr(), "exchange="+testExchange+"\n")
 	adaptertest.Send(t, p, adaptertest.BatchOf(1, "outage.1", 100))
 	c.Ack(got.wait(t, 100)[:50])
-	r.WaitResults(t, 100) // the acknowledgements went out before
+	r.WaitResults(t, 100)
+	adaptertest.Wait(t, "the acknowledgements", func() bool {
+		return strings.Contains(s.ctl(t, "list_queues", "name", "messages_unacknowledged"), "group-2\t50\n")
+	})
 	s.ctl(t, "close_all_connections", "for the test")
 	adaptertest.Send(t, p, adaptertest.BatchOf(101, "outage.2", 100))
 	c.Ack(got.wait(t, 100)[50:100]) // of a session that is over: ignored

@@ -143,8 +143,8 @@ func (c *conn) refuse(b *adapters.Batch, from int, failed []C.ew_result) {
 		err := c.explain(failure{code: int(f.err), topic: string(b.At(i).Topic), size: uint64(f.size), local: true})
 		c.refused = append(c.refused, adapters.Result{Seq: uint64(f.seq), Err: err})
 	}
-	c.done.Add(uint64(len(c.refused)))
 	c.sink.Done(c.refused)
+	c.done.Add(uint64(len(c.refused)))
 }
 
 // explain makes or reuses the error of a failure: a flood of equal failures shares one.

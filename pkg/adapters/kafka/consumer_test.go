@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters"
 	"github.com/gst-edgewire/gst-edgewire/pkg/adapters/adaptertest"
@@ -73,6 +75,44 @@ func nextOf(t *testing.T, s *broker.Subscription) adapters.Incoming {
 	return m
 }
 
+// committed waits until that is the place of a group in the partition of a topic that has one.
+func committed(t *testing.T, connStr, group, topic string, offset int64) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Replace(connStr, ";", ":", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	adaptertest.Wait(t, fmt.Sprint("the place ", offset), func() bool {
+		req := kmsg.NewPtrOffsetFetchRequest()
+		req.Group = group
+		g := kmsg.NewOffsetFetchRequestGroup()
+		g.Group = group
+		req.Groups = append(req.Groups, g)
+		resp, err := req.RequestWith(t.Context(), cl)
+		if err != nil {
+			return false
+		}
+		for _, g := range resp.Groups {
+			for _, x := range g.Topics {
+				for _, p := range x.Partitions {
+					if x.Topic == topic && p.Offset == offset {
+						return true
+					}
+				}
+			}
+		}
+		for _, x := range resp.Topics {
+			for _, p := range x.Partitions {
+				if x.Topic == topic && p.Offset == offset {
+					return true
+				}
+			}
+		}
+		return false
+	})
+}
+
 // TestGap: what lies behind a message without an acknowledgement is not committed.
 func TestGap(t *testing.T) {
 	everywhere(t, func(t *testing.T, connStr string) {
@@ -86,6 +126,7 @@ func TestGap(t *testing.T) {
 				s.Ack(&m)
 			}
 		}
+		committed(t, connStr, topic, topic, 7) // Close has 0.3 s for it, which is another test's matter
 		c.Close(deadline(t, time.Second))
 		c, s = receiveFrom(t, connStr, "", o)
 		for i := 7; i < 20; i++ {
@@ -95,6 +136,7 @@ func TestGap(t *testing.T) {
 			}
 			s.Ack(&m)
 		}
+		committed(t, connStr, topic, topic, 20)
 		c.Close(deadline(t, time.Second))
 		_, s = receiveFrom(t, connStr, "", o)
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)

@@ -78,7 +78,7 @@ func partitionGoes(t *testing.T) bool {
 	if !went {
 		return false
 	}
-	adaptertest.Wait(t, "the failed state", func() bool { return c.fatal.Load() != nil })
+	r.WaitState(t, adapters.Failed)
 	if n, failed := r.Results(); n != 10 || failed != 0 {
 		t.Errorf("%d results, %d failures: messages whose partition went must stay unanswered", n, failed)
 	}

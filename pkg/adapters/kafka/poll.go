@@ -147,8 +147,6 @@ func (p *poller) report(results []C.ew_result) {
 	if len(p.out) == 0 {
 		return
 	}
-	p.done.Add(uint64(len(p.out)))
-	p.sink.Done(p.out)
 	for i := range p.out {
 		if p.out[i].Err == nil { // an acknowledgement is the best proof of a connection
 			if p.state != adapters.Connected {
@@ -157,6 +155,8 @@ func (p *poller) report(results []C.ew_result) {
 			break
 		}
 	}
+	p.sink.Done(p.out)
+	p.done.Add(uint64(len(p.out))) // now: Flush says that they were told
 }
 
 // tellBatch says once that batches are larger than the broker likes, since nothing else shows it.

@@ -194,7 +194,7 @@ func TestRefused(t *testing.T) {
 		}
 		// The large one ends the connection: the first may have come without its acknowledgement, and come again.
 		different := map[string]bool{}
-		for _, m := range s.Consume(t, "open/topic", 2) {
+		for _, m := range adaptertest.ConsumeDifferent(t, s, "open/topic", 2) {
 			different[string(m.Payload)] = true
 		}
 		if len(different) != 2 || !different["last"] {
@@ -215,7 +215,7 @@ func TestRefused(t *testing.T) {
 		if err := c.Subscribe(adapters.SubscribeConfig{Topics: []string{"open/#"}}, r); err != nil {
 			t.Error(err)
 		}
-		adaptertest.Wait(t, "the server's word", func() bool { return r.Agreed("open/#") == 1 })
+		adaptertest.Wait(t, "the server's word", func() bool { return r.Agreed("open/#") >= 1 })
 	})
 }
 

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -99,6 +101,20 @@ func (s *testServer) ConfigPath(t *testing.T) string {
 }
 func (s *testServer) KeptPath(t *testing.T, name string) string {
 	return adaptertest.WriteFile(t, "mqtt.cfg", "[message-broker]\n"+s.conf+"client-id="+name+"\nclean-start=0\n")
+}
+
+// saved waits until the server has written down what it knows now: it does so after something has changed.
+func (s *testServer) saved(t *testing.T) {
+	t.Helper()
+	now, r := time.Now(), adaptertest.NewRecorder()
+	c := openConn(t, s.ConnStr(), "retain=1\n", r)
+	adaptertest.Send(t, c, batchOf(1, "a/change", 1, 6))
+	r.WaitResults(t, 1)
+	_ = c.Close()
+	adaptertest.Wait(t, "the server's file", func() bool {
+		info, err := os.Stat(filepath.Join(s.Dir, "mosquitto.db"))
+		return err == nil && info.ModTime().After(now)
+	})
 }
 
 // Consume waits for n messages, and a moment longer for what is too many.

@@ -185,7 +185,7 @@ func TestSlowReceiver(t *testing.T) {
 		k, js := s.dial(t)
 		defer k.Close()
 		topics := []string{"slow.1", "slow.2", "slow.3"}
-		c, _ := open(t, s.ConnStr(), "ack-wait=1\n")
+		c, _ := open(t, s.ConnStr(), "ack-wait=2\n") // 0.7 s between two words that they are in progress
 		col := subscribe(t, c, adapters.SubscribeConfig{Topics: topics, Group: "g", Window: window})
 		for _, topic := range topics {
 			put(t, js, topic, 1, 10)

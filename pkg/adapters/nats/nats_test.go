@@ -156,8 +156,9 @@ func TestFullStream(t *testing.T) {
 	c, r := open(t, s.ConnStr(), "")
 	adaptertest.Send(t, c, adaptertest.BatchOf(1, "full", 80))
 	r.WaitReason(t, "takes no messages for now: maximum messages exceeded; make room")
-	if n, failed := r.Results(); n != 50 || failed != 0 {
-		t.Errorf("%d results, %d failed", n, failed)
+	r.WaitResults(t, 50) // the word on the state may overtake them
+	if _, failed := r.Results(); failed != 0 {
+		t.Errorf("%d failed", failed)
 	}
 	must(t, st.Purge(t.Context()))
 	r.WaitResults(t, 80)
@@ -339,23 +340,17 @@ func TestStopped(t *testing.T) {
 	for i := range uint64(3000) {
 		b.Append(i+1, 0, "stopped", nil, make([]byte, 10_000))
 	}
-	began := time.Now()
-	if n, err := c.Publish(&b, 0); n != 3000 || err != nil {
-		t.Fatal(n, err)
-	}
-	_, err = other.Publish(&b, 0)
-	must(t, err)
-	if d := time.Since(began); d > time.Second {
-		t.Errorf("Publish took %v", d)
-	}
+	adaptertest.Within(t, "Publish", time.Second, func() {
+		if n, err := c.Publish(&b, 0); n != 3000 || err != nil {
+			t.Error(n, err)
+		}
+		_, err = other.Publish(&b, 0)
+		must(t, err)
+	})
 	never, _ := open(t, s.ConnStr(), "")
 	time.Sleep(50 * time.Millisecond) // both hang in the network now
 	for _, x := range []*conn{other, never} {
-		began = time.Now()
-		must(t, x.Close())
-		if d := time.Since(began); d > 800*time.Millisecond {
-			t.Errorf("Close took %v", d)
-		}
+		adaptertest.Within(t, "Close", 800*time.Millisecond, func() { must(t, x.Close()) })
 	}
 	must(t, syscall.Kill(pid, syscall.SIGCONT))
 	r.WaitResults(t, 3000)

@@ -85,10 +85,7 @@ func TestOutOfMemory(t *testing.T) {
 	}
 	do(t, s.c, "CONFIG", "SET", "maxmemory", "100mb")
 	results(t, r, count, 0)
-	states := r.States()
-	if last := states[len(states)-1]; last.State != adapters.Connected {
-		t.Errorf("%+v", last)
-	}
+	r.WaitState(t, adapters.Connected) // it is told after the results that show it
 	got := consume(t, s.c, "full", count)
 	for i := range got {
 		got[i].Payload = got[i].Payload[:6]
@@ -343,11 +340,7 @@ func TestPausedClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = syscall.Kill(pid, syscall.SIGCONT) }()
-		began := time.Now()
-		f()
-		if d := time.Since(began); d > time.Second {
-			t.Errorf("%s: it took %v", what, d)
-		}
+		adaptertest.Within(t, what, time.Second, f)
 	}
 	cfg := adapters.SubscribeConfig{Topics: []string{"x"}, FromStart: true}
 	r, got := adaptertest.NewRecorder(), adaptertest.NewCollector()

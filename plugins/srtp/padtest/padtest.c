@@ -22,6 +22,17 @@ GstPad *pt_src(gpointer element, const char *name) {
   return src;
 }
 
+gboolean pt_src_inside(GstPad *src) {
+  GstPad *peer = gst_pad_get_peer(src);
+  if (peer == NULL)
+    return FALSE;
+  gboolean idle = GST_PAD_STREAM_TRYLOCK(peer);
+  if (idle)
+    GST_PAD_STREAM_UNLOCK(peer);
+  gst_object_unref(peer);
+  return !idle;
+}
+
 void pt_src_free(GstPad *src) {
   GstPad *peer = gst_pad_get_peer(src);
   gst_pad_set_active(src, FALSE);

@@ -56,6 +56,9 @@ func NewSrc(element unsafe.Pointer, pad string) *Src {
 // Close unlinks the pad and frees it.
 func (s *Src) Close() { s.once.Do(func() { C.pt_src_free(s.p) }) }
 
+// Inside reports whether a push has entered the pad under test and not come back.
+func (s *Src) Inside() bool { return C.pt_src_inside(s.p) != 0 }
+
 // Start sends stream-start, caps (none if "") and a segment in time with a base.
 func (s *Src) Start(caps string, base time.Duration) {
 	var c *C.char

@@ -10,6 +10,8 @@ typedef struct PtSink_ PtSink;
 
 GstPad *pt_src(gpointer element, const char *pad);
 void pt_src_free(GstPad *pad);
+/* Whether a push is inside the peer. */
+gboolean pt_src_inside(GstPad *pad);
 GstPad *pt_request(gpointer element, const char *name);
 void pt_release(gpointer element, GstPad *pad);
 void pt_start(GstPad *src, const char *caps, guint64 base);

@@ -111,11 +111,7 @@ func (s *script) open(t *testing.T, o Options, r *adaptertest.Recorder) *Conn {
 	}
 	c := Open(o, r)
 	t.Cleanup(func() {
-		began := time.Now()
-		_ = c.Close()
-		if d := time.Since(began); d > time.Second {
-			t.Errorf("Close took %v", d)
-		}
+		adaptertest.Within(t, "Close", time.Second, func() { _ = c.Close() })
 	})
 	return c
 }

@@ -268,7 +268,7 @@ func TestLargeBacklog(t *testing.T) {
 // message: connecting anew would only send everything twice.
 func TestSlowReceiver(t *testing.T) {
 	defer func(d time.Duration) { stuckAfter = d }(stuckAfter)
-	stuckAfter = 40 * time.Millisecond
+	stuckAfter = time.Second // the answer to what is published comes well before that
 	s := play(t, func(p *peer) {
 		p.connect(accept5...)
 		p.next(typeSubscribe)
@@ -285,7 +285,7 @@ func TestSlowReceiver(t *testing.T) {
 	}
 	adaptertest.Send(t, c, batch(1, "a"))
 	first := got.Wait(t, 1)
-	time.Sleep(5 * stuckAfter)
+	time.Sleep(5 * stuckAfter / 2) // it is looked after twice in that time
 	if all := lostBy(r); len(all) > 0 {
 		t.Fatalf("disconnected: %q", all)
 	}
@@ -312,5 +312,36 @@ func TestNeverAcknowledged(t *testing.T) {
 	a.ack(token{0, 0})
 	if b := a.acknowledge(nil); len(b) == 0 || a.open != 0 || len(a.list) > 0 {
 		t.Errorf("% x, %d open, %d remembered", b, a.open, len(a.list))
+	}
+}
+
+// TestLastAnswer: an answer that was given right before Close goes out before the goodbye; messages that wait stay.
+func TestLastAnswer(t *testing.T) {
+	heard := make(chan string, 100)
+	s := play(t, func(p *peer) {
+		p.connect(accept5...)
+		got := ""
+		for {
+			first, body, ok := p.packet()
+			if !ok || first>>4 == typeDisconnect {
+				heard <- got
+				return
+			}
+			if first>>4 == typePublish {
+				got += string(body[len(body)-1:])
+			}
+		}
+	})
+	for range 30 {
+		r := adaptertest.NewRecorder()
+		c := s.open(t, Options{Version: V5, QoS: 1, MaxInflight: 1}, r)
+		r.WaitState(t, adapters.Connected)
+		if err := c.send("answers", []byte("!")); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close()
+		if got := <-heard; got != "!" {
+			t.Fatalf("%q came", got)
+		}
 	}
 }

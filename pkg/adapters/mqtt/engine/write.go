@@ -135,6 +135,9 @@ func (s *session) fill(b []byte) ([]byte, []adapters.Result) {
 	if cap(c.control) > writeChunk {
 		c.control = nil
 	}
+	if s.ending && s.cause == nil {
+		return s.lastAnswers(b), nil
+	}
 	if s.renew || s.ending || s.cause != nil {
 		return b, nil
 	}
@@ -179,6 +182,27 @@ func (s *session) fill(b []byte) ([]byte, []adapters.Result) {
 	}
 	c.q.shift()
 	return b, results
+}
+
+// lastAnswers appends what Reply was given right before the end. Messages of the user's are left out: those have
+// no Result, and so are not lost.
+func (s *session) lastAnswers(b []byte) []byte {
+	c := s.c
+	for i := c.q.sent; i < c.q.n && len(b) < writeChunk; i++ {
+		e := c.q.at(i)
+		if !e.own || e.stage == settled {
+			continue
+		}
+		qos := min(1, s.ack.maxQoS)
+		if qos > 0 && s.inflight >= s.window {
+			break
+		}
+		size := 0
+		if b, size = c.appendPublish(b, i, qos, s.version, s.limit); size > 0 && qos > 0 {
+			s.inflight++
+		}
+	}
+	return b
 }
 
 func (s *session) limitOr() int {
