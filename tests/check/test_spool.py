@@ -144,8 +144,28 @@ class Reconnecting(unittest.TestCase):
                 m = p.result.element("msgbroker-disconnected")[-1]
                 self.assertEqual(m.get_value("host"), address)
                 self.assertTrue(m.get_value("reason"))
-                self.assertGreaterEqual(m.get_value("attempt"), 0)
-                self.assertLess(m.get_value("next-try"), 10_000)
+                # Each attempt that fails is told, and until when the next is made. The warnings do not repeat themselves.
+                p.pump(20, until=lambda: p.result.element("msgbroker-disconnected")[-1].get_value("attempt") >= 3)
+                told = [(m.get_value("attempt"), m.get_value("next-try")) for m in p.result.element("msgbroker-disconnected")]
+                self.assertGreaterEqual(told[-1][0], 3)
+                self.assertEqual(told, sorted(told))
+                self.assertTrue(all(0 < wait < 10_000 for attempt, wait in told if attempt), told)
+                self.assertLess(len(p.result.warnings), len(told), p.result.warnings)
+
+    def test_attempts_of_every_protocol_are_told(self):
+        for proto in ("kafka", "redis", "amqp", "mqtt", "nats"):
+            with self.subTest(proto), Pipeline(f"msgbroker name=x proto-lib={proto} topic=t conn-str=127.0.0.1;1") as p:
+                p.play()
+                messages = lambda: p.result.element("msgbroker-connecting")  # noqa: E731
+                p.pump(20, until=lambda: messages() and messages()[-1].get_value("attempt") >= 2)
+                attempts = [m.get_value("attempt") for m in messages()]
+                self.assertEqual(attempts, list(range(len(attempts))), "each of them once")
+                self.assertGreater(attempts[-1], 1)
+                for m in messages()[1:]:
+                    self.assertEqual(m.get_value("host"), "127.0.0.1:1")
+                    self.assertTrue(m.get_value("reason"))
+                    self.assertGreater(m.get_value("next-try"), 0)
+                self.assertEqual(len(p.result.warnings), 1, p.result.warnings)
 
 
 class Sharing(unittest.TestCase):
