@@ -154,9 +154,6 @@ func (p *spooler) fitsLocked(b *adapters.Batch, from, to int) bool {
 	return to-from <= messages && bytes > 0
 }
 
-// pendingLocked counts the messages that are on disk and not in the queue, and those on the way there.
-func (p *spooler) pendingLocked() int { return p.waiting + p.stage.messages + p.writing }
-
 // run is the goroutine that does all reading and writing.
 func (p *spooler) run() {
 	tick := time.NewTicker(spoolTick)
