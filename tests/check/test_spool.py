@@ -152,6 +152,19 @@ class Reconnecting(unittest.TestCase):
                 self.assertTrue(all(0 < wait < 10_000 for attempt, wait in told if attempt), told)
                 self.assertLess(len(p.result.warnings), len(told), p.result.warnings)
 
+    def test_a_stop_ends_a_pause_of_an_hour(self):
+        path = self.write("[nvmsgbroker]\nretry-interval=3600\n")
+        for proto in ("kafka", "redis", "amqp", "mqtt", "nats"):
+            with self.subTest(proto), Pipeline(f"msgbroker name=x proto-lib={proto} topic=t conn-str=127.0.0.1;1 reconnect-config={path}") as p:
+                p.play()
+                publish(p, 1, 2)
+                p.pump(20, until=lambda: any(m.get_value("attempt") for m in p.result.element("msgbroker-connecting")))
+                self.assertGreater(p.result.element("msgbroker-connecting")[-1].get_value("next-try"), 1_000_000)
+                before = time.monotonic()
+                p.state(Gst.State.READY)
+                self.assertLess(time.monotonic() - before, 0.5)
+                self.assertEqual(stats(p["x"])["dropped-stopped"], 2)
+
     def test_attempts_of_every_protocol_are_told(self):
         for proto in ("kafka", "redis", "amqp", "mqtt", "nats"):
             with self.subTest(proto), Pipeline(f"msgbroker name=x proto-lib={proto} topic=t conn-str=127.0.0.1;1") as p:
