@@ -140,6 +140,16 @@ class Pages(unittest.TestCase):
                     fields += 1
         self.assertGreater(fields, 100)
 
+    def test_every_signal_is_documented(self):
+        signals = 0
+        for element in ELEMENTS:
+            page = (ROOT / "docs" / f"{element}.md").read_text()
+            for name in GObject.signal_list_names(Gst.ElementFactory.make(element).__gtype__):
+                with self.subTest(element=element, signal=name):
+                    self.assertRegex(page, rf"`(gboolean )?{name}\b")
+                    signals += 1
+        self.assertGreater(signals, 12)
+
     def test_links_lead_somewhere(self):
         for page in PAGES:
             for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
