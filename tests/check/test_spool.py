@@ -64,6 +64,22 @@ class Spool(unittest.TestCase):
                                  [(session, str(i + 1)) for i in range(500)])
                 self.assertEqual((headers[500]["ew-session"], headers[500]["ew-sequence"]), (s["session"], "1"))
 
+    def test_a_torn_tail_is_cut_and_told(self):
+        """What a crash leaves of the last message goes, with a warning that names the file; all the others are there."""
+        with self.pipeline(AWAY) as p:
+            p.play()
+            publish(p, *range(100))
+            wait_for(lambda: stats(p["x"])["spooled"] == 100, what="100 messages on disk")
+        path = max((os.path.join(self.dir, name) for name in os.listdir(self.dir)), key=os.path.getsize)
+        os.truncate(path, os.path.getsize(path) - 70)  # into the last message
+        with self.pipeline(AWAY) as p:
+            p.play()
+            p.pump(5, until=lambda: any(path in w for w in p.result.warnings))
+            self.assertIn(path, "".join(p.result.warnings))
+            self.assertIn("cut", "".join(w for w in p.result.warnings if path in w))
+            self.assertEqual((stats(p["x"])["recovered"], stats(p["x"])["spooled"]), (99, 99))
+            self.assertEqual(p.result.errors, [])
+
     def test_one_folder_one_user(self):
         with self.pipeline(AWAY) as a:
             self.assertNotEqual(a.state(Gst.State.PAUSED), Gst.StateChangeReturn.FAILURE)
