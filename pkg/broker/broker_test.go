@@ -651,3 +651,20 @@ func TestClosedTogether(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestStopEndsAPause: the pause before a new session ends at once when the connection is closed.
+func TestStopEndsAPause(t *testing.T) {
+	f := &adaptertest.Fake{}
+	c := dial(t, f, Options{Reconnect: Reconnect{Interval: time.Hour, MaxInterval: time.Hour}})
+	connected(t, c)
+	f.Break()
+	adaptertest.Wait(t, "the pause", func() bool { return c.Stats().State == StateReconnecting })
+	publish(t, c, 3)
+	began := time.Now()
+	if r := c.Close(soon(t)); r.Remaining != 3 || time.Since(began) > 500*time.Millisecond {
+		t.Errorf("%+v after %v", r, time.Since(began))
+	}
+	if f.Opened() != 1 {
+		t.Error("there was another session")
+	}
+}

@@ -38,6 +38,7 @@ type link struct {
 	state    State
 	reason   string
 	attempt  int
+	tries    int // the attempt that was told
 	next     time.Time
 	was      bool // has been connected
 	session  int  // counts the adapter's Conns

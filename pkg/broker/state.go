@@ -39,7 +39,8 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// A StateChange tells a new state, or a new reason for not being connected (Old equals New then).
+// A StateChange tells a new state; or, where Old equals New, a new reason for not being connected, or that another
+// attempt has failed for the same one.
 type StateChange struct {
 	Old, New State
 	Host     string
@@ -51,10 +52,11 @@ type StateChange struct {
 
 // setStateLocked changes the state and tells it.
 func (l *link) setStateLocked(s State, reason string) {
-	if l.state == s && l.reason == reason && l.told {
+	if l.state == s && l.reason == reason && l.tries == l.attempt && l.told {
 		return
 	}
-	l.told = true
+	fresh := l.state != s || l.reason != reason || !l.told
+	l.told, l.tries = true, l.attempt
 	if l.state == StateClosed || (l.state == StateFailed && s != StateClosed) {
 		return
 	}
@@ -74,7 +76,7 @@ func (l *link) setStateLocked(s State, reason string) {
 		}
 		if l.awayLocked() && s != StateFailed {
 			l.patienceLocked(true)
-			if l.sp != nil {
+			if l.sp != nil && fresh {
 				l.sp.awayLocked()
 			}
 		}

@@ -64,13 +64,13 @@ def crash(c):
 
 
 def full_speed(c):
-    """As fast as it goes, a small spool, and Kafka is stopped for 5 s: not all of it fits."""
-    server = Server(c)
-    load = Load(c, 0, 12 if c.full else 8, f"{server.conn('full')} spool-dir={c.dir}/spool spool-max-bytes=67108864 "
+    """As fast as it goes, a small spool, and Kafka is stopped for 10 s (5 s): not all of it fits."""
+    server, seconds = Server(c), 10 if c.full else 5
+    load = Load(c, 0, seconds + (7 if c.full else 3), f"{server.conn('full')} spool-dir={c.dir}/spool spool-max-bytes=67108864 "
                 f"max-queue-messages=20000 block-timeout=500 {DRAIN}")
     load.wait_for(lambda s: s["acknowledged"] > 1000, 30, "start")
     server.pause()
-    time.sleep(5)
+    time.sleep(seconds)
     server.resume()
     final = load.finish(120)
     row = c.one_session(server, "full", final)

@@ -148,6 +148,35 @@ class Pages(unittest.TestCase):
                         self.assertRegex(f"{kind} {text}", rf"\b{spec['high']}\b")
         self.assertGreater(compared, 45)
 
+    def test_every_field_of_stats_is_documented(self):
+        dtls = (ROOT / "docs" / "dtls.md").read_text().split("## stats")[1]
+        fields = 0
+        for element in ELEMENTS:
+            e = Gst.ElementFactory.make(element)
+            if not e.find_property("stats"):
+                continue
+            text = (ROOT / "docs" / f"{element}.md").read_text() + (dtls if element.startswith("dtls") else "")
+            if element == "msgsrc":  # "as in msgbroker"
+                self.assertIn("`last-error-time` | | as in", text)
+            s = e.get_property("stats")
+            for name in (s.nth_field_name(i) for i in range(s.n_fields())):
+                with self.subTest(element=element, field=name):
+                    # In full, as the end of a list such as `a-b`, `-c`, or as a REASON.
+                    ways = {name, "-" + name.rsplit("-", 1)[-1], name.removeprefix("dropped-")}
+                    self.assertTrue(any(f"`{way}`" in text for way in ways), f"{name} of {element} is on no page")
+                    fields += 1
+        self.assertGreater(fields, 100)
+
+    def test_every_signal_is_documented(self):
+        signals = 0
+        for element in ELEMENTS:
+            page = (ROOT / "docs" / f"{element}.md").read_text()
+            for name in GObject.signal_list_names(Gst.ElementFactory.make(element).__gtype__):
+                with self.subTest(element=element, signal=name):
+                    self.assertRegex(page, rf"`(gboolean )?{name}\b")
+                    signals += 1
+        self.assertGreater(signals, 12)
+
     def test_links_lead_somewhere(self):
         for page in PAGES:
             for target in re.findall(r"\]\(([^)#]+)", page.read_text()):

@@ -399,6 +399,16 @@ class WrongUse(unittest.TestCase):
             self.assertIn("SRTP_AEAD_AES_128_GCM", p.result.text())
 
     @ours_only
+    def test_settings_that_cannot_be(self):
+        for props, texts in (("retransmit-initial=500 retransmit-max=100", ("retransmit-max (100 ms)", "retransmit-initial (500 ms)", "raise")),
+                             ("srtp-profiles=SRTP_AEAD_AES_128_GCM,SRTP_AEAD_AES_128_GCM", ("srtp-profiles", "twice", "remove"))):
+            with self.subTest(props=props), Pipeline(f"dtlssrtpdec connection-id=set dtlssrtpenc name=x connection-id=set {props}") as p:
+                self.assertEqual(p.state(Gst.State.PAUSED), Gst.StateChangeReturn.FAILURE)
+                p.pump(0)
+                for text in texts:
+                    self.assertIn(text, p.result.text())
+
+    @ours_only
     def test_eos_and_flush_in_the_handshake(self):
         a, b = pair(data=True)
         with a, b:

@@ -61,6 +61,22 @@ class Spool(unittest.TestCase):
                                  [(session, str(i + 1)) for i in range(500)])
                 self.assertEqual((headers[500]["ew-session"], headers[500]["ew-sequence"]), (s["session"], "1"))
 
+    def test_a_torn_tail_is_cut_and_told(self):
+        """What a crash leaves of the last message goes, with a warning that names the file; all the others are there."""
+        with self.pipeline(AWAY) as p:
+            p.play()
+            publish(p, *range(100))
+            wait_for(lambda: stats(p["x"])["spooled"] == 100, what="100 messages on disk")
+        path = max((os.path.join(self.dir, name) for name in os.listdir(self.dir)), key=os.path.getsize)
+        os.truncate(path, os.path.getsize(path) - 70)  # into the last message
+        with self.pipeline(AWAY) as p:
+            p.play()
+            p.pump(5, until=lambda: any(path in w for w in p.result.warnings))
+            self.assertIn(path, "".join(p.result.warnings))
+            self.assertIn("cut", "".join(w for w in p.result.warnings if path in w))
+            self.assertEqual((stats(p["x"])["recovered"], stats(p["x"])["spooled"]), (99, 99))
+            self.assertEqual(p.result.errors, [])
+
     def test_one_folder_one_user(self):
         with self.pipeline(AWAY) as a:
             self.assertNotEqual(a.state(Gst.State.PAUSED), Gst.StateChangeReturn.FAILURE)
@@ -141,8 +157,41 @@ class Reconnecting(unittest.TestCase):
                 m = p.result.element("msgbroker-disconnected")[-1]
                 self.assertEqual(m.get_value("host"), address)
                 self.assertTrue(m.get_value("reason"))
-                self.assertGreaterEqual(m.get_value("attempt"), 0)
-                self.assertLess(m.get_value("next-try"), 10_000)
+                # Each attempt that fails is told, and until when the next is made. The warnings do not repeat themselves.
+                p.pump(20, until=lambda: p.result.element("msgbroker-disconnected")[-1].get_value("attempt") >= 3)
+                told = [(m.get_value("attempt"), m.get_value("next-try")) for m in p.result.element("msgbroker-disconnected")]
+                self.assertGreaterEqual(told[-1][0], 3)
+                self.assertEqual(told, sorted(told))
+                self.assertTrue(all(0 < wait < 10_000 for attempt, wait in told if attempt), told)
+                self.assertLess(len(p.result.warnings), len(told), p.result.warnings)
+
+    def test_a_stop_ends_a_pause_of_an_hour(self):
+        path = self.write("[nvmsgbroker]\nretry-interval=3600\n")
+        for proto in ("kafka", "redis", "amqp", "mqtt", "nats"):
+            with self.subTest(proto), Pipeline(f"msgbroker name=x proto-lib={proto} topic=t conn-str=127.0.0.1;1 reconnect-config={path}") as p:
+                p.play()
+                publish(p, 1, 2)
+                p.pump(20, until=lambda: any(m.get_value("attempt") for m in p.result.element("msgbroker-connecting")))
+                self.assertGreater(p.result.element("msgbroker-connecting")[-1].get_value("next-try"), 1_000_000)
+                before = time.monotonic()
+                p.state(Gst.State.READY)
+                self.assertLess(time.monotonic() - before, 0.5)
+                self.assertEqual(stats(p["x"])["dropped-stopped"], 2)
+
+    def test_attempts_of_every_protocol_are_told(self):
+        for proto in ("kafka", "redis", "amqp", "mqtt", "nats"):
+            with self.subTest(proto), Pipeline(f"msgbroker name=x proto-lib={proto} topic=t conn-str=127.0.0.1;1") as p:
+                p.play()
+                messages = lambda: p.result.element("msgbroker-connecting")  # noqa: E731
+                p.pump(20, until=lambda: messages() and messages()[-1].get_value("attempt") >= 2)
+                attempts = [m.get_value("attempt") for m in messages()]
+                self.assertEqual(attempts, list(range(len(attempts))), "each of them once")
+                self.assertGreater(attempts[-1], 1)
+                for m in messages()[1:]:
+                    self.assertEqual(m.get_value("host"), "127.0.0.1:1")
+                    self.assertTrue(m.get_value("reason"))
+                    self.assertGreater(m.get_value("next-try"), 0)
+                self.assertEqual(len(p.result.warnings), 1, p.result.warnings)
 
 
 class Sharing(unittest.TestCase):

@@ -201,13 +201,15 @@ func (p *poller) trouble(code int, fatal bool, text string) {
 		code == C.EW_ERR_AUTHENTICATION || code == C.EW_ERR_SASL_AUTHENTICATION_FAILED || code == C.EW_ERR_TIMED_OUT:
 		reason := connectReason(code, text)
 		fresh := code != p.code || p.state == adapters.Connected
-		p.code, p.reason = code, reason
+		if fresh { // librdkafka says the same in many words: the address, how long it took, how often
+			p.code, p.reason = code, reason
+		}
 		p.failed++
 		// A new attempt that fails while nothing else is up settles it; a connection that breaks may be
 		// one of several, or idle.
 		refused := strings.Contains(text, "failed: ") || code != C.EW_ERR_TRANSPORT
 		if p.state != adapters.Connected || (p.allDown && refused) {
-			p.disconnected(fresh)
+			p.disconnected()
 		}
 	default:
 		p.sink.Log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "kafka", Text: p.info.Host + ": " + text})
@@ -225,7 +227,7 @@ func (p *poller) looked(up bool) {
 		if p.reason == "" {
 			p.reason = "the connection was lost; check the broker and the network"
 		}
-		p.disconnected(true)
+		p.disconnected()
 	}
 }
 
@@ -239,9 +241,9 @@ func (p *poller) connected() {
 	p.sink.State(adapters.StateEvent{State: adapters.Connected, Host: p.info.Host, Time: time.Now()})
 }
 
-// disconnected tells the state when it or its reason is new.
-func (p *poller) disconnected(fresh bool) {
-	if p.fatal.Load() == nil && (fresh || p.state != adapters.Disconnected) {
+// disconnected tells the state, and each attempt that fails.
+func (p *poller) disconnected() {
+	if p.fatal.Load() == nil {
 		p.state = adapters.Disconnected
 		p.away.Store(true)
 		p.sink.State(adapters.StateEvent{State: adapters.Disconnected, Host: p.info.Host, Reason: p.reason, Time: time.Now(),
@@ -274,10 +276,9 @@ func (p *poller) log(level int, facility, text string) {
 	p.sink.Log(adapters.LogEntry{Level: l, Facility: facility, Text: text})
 	// The one trouble that librdkafka only logs: a TLS port hangs up on a client that speaks plain text.
 	if facility == "FAIL" && strings.Contains(text, "closed by peer") && strings.Contains(text, "APIVERSION_QUERY") && p.state != adapters.Connected {
-		fresh := p.reason != hungUp
 		p.reason = hungUp
 		p.failed++
-		p.disconnected(fresh)
+		p.disconnected()
 	}
 }
 

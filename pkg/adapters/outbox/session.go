@@ -16,7 +16,7 @@ const flushInterval = 3 * time.Millisecond
 // ErrFailed: the Conn is beyond repair.
 var ErrFailed = errors.New("the connection has failed; open a new one")
 
-// A Reporter tells the Sink the state of a connection, each state and reason once.
+// A Reporter tells the Sink the state of a connection: each state, reason and attempt once.
 type Reporter struct {
 	sink adapters.Sink
 	host string
@@ -25,6 +25,7 @@ type Reporter struct {
 	told   bool
 	state  adapters.State
 	reason string
+	tries  int // the attempt that was told
 	failed chan struct{}
 }
 
@@ -35,14 +36,14 @@ func NewReporter(sink adapters.Sink, host string) *Reporter {
 	return r
 }
 
-// Tell passes the state on if it, or its reason, is new. After Failed nothing is told any more.
+// Tell passes the state on if it, its reason or the attempt is new. After Failed nothing is told any more.
 func (r *Reporter) Tell(s adapters.State, reason string, attempt int, next time.Duration) {
 	r.mu.Lock()
-	if r.told && (r.state == adapters.Failed || (r.state == s && r.reason == reason)) {
+	if r.told && (r.state == adapters.Failed || (r.state == s && r.reason == reason && r.tries == attempt)) {
 		r.mu.Unlock()
 		return
 	}
-	r.told, r.state, r.reason = true, s, reason
+	r.told, r.state, r.reason, r.tries = true, s, reason, attempt
 	if s == adapters.Failed {
 		close(r.failed)
 	}

@@ -62,10 +62,27 @@ type Reporter struct {
 	Category *gst.Category
 	Away     string // what becomes of the messages while the broker is away: a sentence
 	outages  Throttle
+
+	mu     sync.Mutex
+	reason string // that was warned of last, in this outage
 }
 
 // Reset lets the next warning through.
-func (r *Reporter) Reset() { r.outages.Reset() }
+func (r *Reporter) Reset() {
+	r.outages.Reset()
+	r.warn("")
+}
+
+// warn reports whether a reason is worth a warning; "" is the end of the outage.
+func (r *Reporter) warn(reason string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if reason != "" && (reason == r.reason || !r.outages.Due()) {
+		return false
+	}
+	r.reason = reason
+	return true
+}
 
 // Log passes a line of an adapter to a debug category.
 func (r *Reporter) Log(category *gst.Category, e adapters.LogEntry) {
@@ -81,8 +98,8 @@ func (r *Reporter) Log(category *gst.Category, e adapters.LogEntry) {
 	category.Log(level, r.Element, "%s: %s", e.Facility, e.Text)
 }
 
-// State posts an element message for every change, and a warning for an
-// outage, at most once a second.
+// State posts an element message for every change and every attempt that
+// fails, and a warning for an outage and each new reason, at most once a second.
 func (r *Reporter) State(c broker.StateChange) {
 	r.Category.Log(gst.LevelInfo, r.Element, "%s is %s %s", c.Host, c.New, c.Reason)
 	name := r.Name + "-" + c.New.String()
@@ -109,11 +126,12 @@ func (r *Reporter) State(c broker.StateChange) {
 	}
 	r.Element.Notify("stats")
 	if c.Reason == "" || c.New == broker.StateConnected {
+		r.warn("")
 		return
 	}
 	if c.New == broker.StateFailed {
 		r.Element.Error(gst.ResourceFailed, r.Name+": the connection to "+c.Host+" failed for good: "+c.Reason, "")
-	} else if r.outages.Due() {
+	} else if r.warn(c.Reason) {
 		r.Element.Warning(gst.ResourceNotFound, r.Name+": no connection to "+c.Host+": "+c.Reason+". "+r.Away, "")
 	}
 }

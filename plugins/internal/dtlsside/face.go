@@ -173,7 +173,7 @@ func parseProfiles(s string) ([]srtp.Profile, error) {
 		}
 		for _, have := range list {
 			if have == p {
-				return nil, fmt.Errorf("the SRTP protection profile %s stands twice in the list", p)
+				return nil, fmt.Errorf("the SRTP protection profile %s stands twice in the list: remove one", p)
 			}
 		}
 		list = append(list, p)

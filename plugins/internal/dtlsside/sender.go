@@ -101,7 +101,7 @@ func (s *Sender) Start() bool {
 		return false
 	}
 	if set.max < set.first {
-		s.e.Error(gst.ResourceSettings, fmt.Sprintf("%s: retransmit-max (%d ms) is less than retransmit-initial (%d ms)",
+		s.e.Error(gst.ResourceSettings, fmt.Sprintf("%s: retransmit-max (%d ms) is less than retransmit-initial (%d ms): raise the one or lower the other",
 			s.e.Name(), set.max, set.first), "")
 		return false
 	}
