@@ -319,6 +319,13 @@ static int run_msgbroker(char **a)
 
 	load_nvb(a[0]);
 	CHECK(!strcmp(nvb.version(), NV_MSGBROKER_VERSION), "%s", nvb.version());
+	CHECK(nvb.connect(NULL, NULL, NULL, NULL) == NULL, "connected to nothing");
+	CHECK(nvb.connect(a[2], NULL, on_state, NULL) == NULL, "connected by no protocol");
+	CHECK(nvb.connect(a[2], (char *)"", on_state, (char *)"") == NULL, "connected by no protocol");
+	CHECK(nvb.connect(a[2], (char *)"/nowhere/libmine.so", NULL, NULL) == NULL, "connected by a library that is not there");
+	CHECK(nvb.connect((char *)"nonsense", a[1], NULL, NULL) == NULL, "connected to nonsense");
+	CHECK(nvb.connect(a[2], a[1], NULL, (char *)"/nowhere/cfg.txt") == NULL, "read a file that is not there");
+	CHECK(nvb.send_async(NULL, message(a[3], "x"), NULL, NULL) == NV_MSGBROKER_API_ERR, "no handle");
 	j.h = nvb.connect(a[2], a[1], on_state, NULL);
 	CHECK(j.h != NULL, "not connected");
 	if (!j.h)
@@ -333,6 +340,9 @@ static int run_msgbroker(char **a)
 	CHECK(answered == count * threads && failed_answers == 0, "%d answers, %d failed", answered, failed_answers);
 	CHECK(nvb.send_async(j.h, message(NULL, "x"), NULL, NULL) == NV_MSGBROKER_API_ERR, "no topic");
 	CHECK(nvb.send_async(j.h, message(a[3], ""), NULL, NULL) == NV_MSGBROKER_API_ERR, "no payload");
+	CHECK(nvb.send_async(j.h, (NvMsgBrokerClientMsg){ a[3], NULL, 5 }, NULL, NULL) == NV_MSGBROKER_API_ERR, "no payload, with a size");
+	CHECK(nvb.send_async(j.h, message((char *)"", "x"), NULL, NULL) == NV_MSGBROKER_API_ERR, "an empty topic");
+	CHECK(nvb.send_async(j.h, message(a[3], "x"), NULL, NULL) == NV_MSGBROKER_API_OK, "no call back");
 	CHECK(nvb.disconnect(j.h) == NV_MSGBROKER_API_OK, "disconnect");
 	CHECK(nvb.disconnect(j.h) == NV_MSGBROKER_API_ERR, "a second disconnect");
 	CHECK(nvb.disconnect(NULL) == NV_MSGBROKER_API_ERR, "no handle");
