@@ -19,7 +19,7 @@ typedef void *NvDsMsgApiHandle;
 
 /* What happened to a connection. */
 typedef enum {
-	NVDS_MSGAPI_EVT_SUCCESS,     /* it stands */
+	NVDS_MSGAPI_EVT_SUCCESS,     /* it stands: told once, by the MQTT library alone, as DeepStream's does */
 	NVDS_MSGAPI_EVT_DISCONNECT,  /* it was closed */
 	NVDS_MSGAPI_EVT_SERVICE_DOWN /* it is lost for good. Ours reconnect by themselves and say it only then */
 } NvDsMsgApiEventType;

@@ -31,6 +31,9 @@ const (
 	reconnectFile = "/opt/nvidia/deepstream/deepstream/sources/libs/nvmsgbroker/cfg_nvmsgbroker.txt"
 )
 
+// greeting is the protocol whose adaptor in DeepStream tells the host that the connection stands.
+const greeting = "mqtt"
+
 // collectAtOnce is how many answers cross the border in one call.
 const collectAtOnce = 64
 
@@ -133,6 +136,8 @@ func edgewire_capi_connect(family C.int, protoLib, connStr, config *C.char, cb C
 	capiClients.Unlock()
 	if family == C.EW_MSGBROKER {
 		safe.Go(&c.wg, "call backs of a C application", nil, c.tell)
+	} else if cb != nil && C.GoString(protoLib) == greeting {
+		safe.Go(&c.wg, "call back of a C application", nil, func() { C.ew_call_connect(cb, C.uintptr_t(c.handle), C.EW_EVT_SUCCESS) })
 	}
 	return C.uintptr_t(c.handle)
 }
@@ -292,10 +297,8 @@ func edgewire_capi_disconnect(handle C.uintptr_t) (result C.int) {
 		if err := c.Close(); err != nil && !errors.Is(err, msgapi.ErrClosed) {
 			capiLog(adapters.LogWarning, "disconnect", err.Error())
 		}
-		if c.family == C.EW_MSGBROKER {
-			close(c.stop)
-			c.wg.Wait()
-		}
+		close(c.stop)
+		c.wg.Wait()
 	}
 	if c.family == C.EW_MSGBROKER { // nobody finds it any more
 		capiRelease(c.handle)

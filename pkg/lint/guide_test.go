@@ -27,6 +27,13 @@ var deepStreamKeys = map[string][]string{
 		"tls-keyfile", "set-threaded", "share-connection"},
 	"azure":       {"connection_str", "custom_msg_properties", "cleanup-timeout", "share-connection"},
 	"nvmsgbroker": {"auto-reconnect", "retry-interval", "max-retry-limit", "work-interval"},
+
+	"message-consumer": {"enable", "proto-lib", "conn-str", "config-file", "subscribe-topic-list", "sensor-list-file"},
+	"sensor":           {"enable", "id", "type", "description", "location", "coordinate"},
+	"place":            {"enable", "id", "type", "name", "location", "coordinate", "place-sub-field1", "place-sub-field2", "place-sub-field3"},
+	"analytics":        {"enable", "id", "source", "description", "version"},
+	"ds3d::datamap": {"2d_objects_key", "3d_objects_key", "fused_detection_key", "lidar_data_key", "lidar_element_size",
+		"lidar_element_max_points"},
 }
 
 // tables gives the rows of each table of a Markdown text whose heading is of the third level, and of behaviours.
@@ -61,7 +68,8 @@ func TestGuideKeyByKey(t *testing.T) {
 	if out, err := exec.Command("../../scripts/test-pki", dir).CombinedOutput(); err != nil {
 		t.Fatalf("scripts/test-pki: %v\n%s", err, out)
 	}
-	for name, content := range map[string]string{"msgconv.txt": "[sensor0]\nenable=1\nid=camera\n", "cfg_kafka.txt": "[message-broker]\npartition-key=sensorId\n"} {
+	for name, content := range map[string]string{"msgconv.txt": "[sensor0]\nenable=1\nid=camera\n", "cfg_kafka.txt": "[message-broker]\npartition-key=sensorId\n",
+		"sensors.txt": "[sensor0]\nenable=1\nid=door\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -108,6 +116,14 @@ func verdictOf(t *testing.T, dir, heading, key, value string) string {
 		beside = map[string]string{"enable": "1", "type": "6", "msg-broker-proto-lib": "kafka", "msg-broker-conn-str": "localhost;9092", "topic": "events"}
 	case "nvmsgbroker":
 		group = "nvmsgbroker"
+	case "message-consumer":
+		group, name = "message-consumer0", "app.txt"
+		beside = map[string]string{"enable": "1", "proto-lib": "kafka", "conn-str": "localhost;9092", "subscribe-topic-list": "commands"}
+	case "sensor", "place", "analytics":
+		group = heading + "0"
+		beside["enable"] = "1"
+	case "ds3d::datamap":
+		group, name = heading, "datamap.yml"
 	case "azure":
 		beside["connection_str"] = examples["azure"]
 	case "redis", "amqp":
@@ -133,6 +149,9 @@ func verdictOf(t *testing.T, dir, heading, key, value string) string {
 		lines = append(lines, k+"="+v)
 	}
 	slices.Sort(lines[1:])
+	if strings.HasSuffix(name, ".yml") {
+		lines = []string{group + ":", "  " + key + ": " + value}
+	}
 	path := filepath.Join(dir, name)
 	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import unittest
 import xml.etree.ElementTree
 
 import ewtest
+import test_adapters
 from ewtest import ROOT, needs_kafka
 
 LIBRARIES = pathlib.Path(os.environ.get("EDGEWIRE_CAPI", ROOT / "build" / "capi"))
@@ -73,6 +74,15 @@ class CApi(unittest.TestCase):
         self.assertEqual(re.findall("signature .*", out), re.findall("signature .*", again), "another process, another signature")
         alone = self.drive("msgapi", library("kafka"), self.conn_str(), self.file("[message-broker]\n"), self.topic(), 1)
         self.assertIn("signature \n", alone)
+
+    def test_every_function_with_other_protocols(self):
+        for protocol, script, more in (("redis", "redis", ""), ("mqtt", "mosquitto", ""), ("amqp", "rabbitmq", "mandatory=0\n")):
+            with self.subTest(protocol):
+                server = test_adapters.Server(self, script)
+                config = self.file(f"[message-broker]\nshare-connection=1\n{more}")
+                out = self.drive("msgapi", library(protocol), server.address(), config, self.topic(), 500)
+                self.assertIn(PROTOCOLS[protocol], out)
+                self.assertRegex(out, r"signature [0-9a-f]{64}\n")
 
     @needs_kafka
     def test_shared_with_an_element(self):

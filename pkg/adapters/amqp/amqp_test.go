@@ -425,14 +425,14 @@ func (s *testServer) pause(t *testing.T) (resume func()) {
 // TestHeartbeat: a connection with nothing to say lives on, and one whose server is silent is noticed.
 func TestHeartbeat(t *testing.T) {
 	s := server(t)
-	c, r := open(t, s.ConnStr(), "exchange="+testExchange+"\namqp-heartbeat=1\n")
+	c, r := open(t, s.ConnStr(), "exchange="+testExchange+"\namqp-heartbeat=2\n")
 	got := adaptertest.NewCollector()
 	must(t, c.Subscribe(adapters.SubscribeConfig{Topics: []string{"heart"}, Group: "heart"}, got)) // a connection of its own
 	adaptertest.Wait(t, "the subscription", func() bool { return got.Agreed("heart") > 0 })
 	adaptertest.Send(t, c, adaptertest.BatchOf(1, "heart", 10))
 	r.WaitResults(t, 10)
 	c.Ack(got.Wait(t, 10))
-	time.Sleep(4 * time.Second) // the server hangs up on a client that is silent for two to three
+	time.Sleep(7 * time.Second) // the server hangs up on a client that is silent for four to six
 	for _, e := range r.States() {
 		if e.State == adapters.Disconnected {
 			t.Errorf("while idle: %+v", e)

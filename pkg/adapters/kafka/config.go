@@ -16,6 +16,30 @@ import (
 // group is the name of the section that DeepStream's adaptors read.
 const group = "message-broker"
 
+// keyFiles are the options that name a file with a private key.
+var keyFiles = []string{"ssl.key.location", "ssl.keystore.location"}
+
+// warnOfReaders warns of secrets and keys in files that every user can read, once for each file.
+func warnOfReaders(path string, props []property, log func(adapters.LogEntry)) {
+	told := map[string]bool{}
+	for _, p := range props {
+		file := ""
+		switch {
+		case slices.Contains(keyFiles, p.name):
+			file = p.value
+		case isSecret(p.name) && p.value != "":
+			file = path
+		}
+		if file == "" || told[file] {
+			continue
+		}
+		if warning := settings.OpenToAll(p.name, file); warning != "" {
+			told[file] = true
+			log(adapters.LogEntry{Level: adapters.LogWarning, Facility: "kafka", Text: warning})
+		}
+	}
+}
+
 // minVersionKey is ours: librdkafka has no option for it.
 const minVersionKey = "tls-min-version"
 
@@ -96,6 +120,7 @@ func loadConfig(path string, strict bool, log func(adapters.LogEntry)) (fileConf
 			fc.producer = append(fc.producer, props...)
 		}
 	}
+	warnOfReaders(path, slices.Concat(fc.producer, fc.receiving), log)
 	for _, e := range g.Entries {
 		option, ok := secretFiles[e.Key]
 		if !ok {

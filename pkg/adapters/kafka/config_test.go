@@ -4,6 +4,7 @@ package kafka
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -238,4 +239,54 @@ func readFile(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+// TestReaders: a secret that every user of the machine can read gets a warning, wherever it stands.
+func TestReaders(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	openKey, ownKey := write("open-key.pem", "key", 0o644), write("own-key.pem", "key", 0o640)
+	openPassword := write("password", "hunter2", 0o604)
+	const sasl = "security.protocol=sasl_plaintext;sasl.mechanism=PLAIN;sasl.username=u"
+	for i, c := range []struct {
+		config string
+		mode   os.FileMode
+		want   []string // the files, and whose secret they hold
+	}{
+		{`proto-cfg = "` + sasl + `;sasl.password=hunter2"`, 0o644, []string{"cfg", "sasl.password"}},
+		{`proto-cfg = "` + sasl + `;sasl.password=hunter2"`, 0o600, nil},
+		{`proto-cfg = "` + sasl + `"`, 0o644, nil},
+		{`consumer-proto-cfg = "` + sasl + `;sasl.password=hunter2"`, 0o644, []string{"cfg", "sasl.password"}},
+		{`proto-cfg = "ssl.key.location=` + openKey + `"`, 0o644, []string{"open-key.pem", "ssl.key.location"}},
+		{`proto-cfg = "ssl.key.location=` + ownKey + `"`, 0o644, nil},
+		{`proto-cfg = "` + sasl + `"` + "\nsasl-password-file = " + openPassword, 0o644, []string{"password", "sasl-password"}},
+	} {
+		path := write(fmt.Sprint("cfg", i), "[message-broker]\n"+c.config+"\n", c.mode)
+		var warnings []string
+		if _, err := loadConfig(path, true, func(e adapters.LogEntry) {
+			if e.Level == adapters.LogWarning {
+				warnings = append(warnings, e.Text)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if c.want == nil != (len(warnings) == 0) || len(warnings) > 1 {
+			t.Errorf("%s, mode %o: %q", c.config, c.mode, warnings)
+			continue
+		}
+		for _, word := range c.want {
+			if !strings.Contains(warnings[0], word) || !strings.Contains(warnings[0], "chmod 600") || strings.Contains(warnings[0], "hunter2") {
+				t.Errorf("%s: %q", c.config, warnings)
+			}
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -351,6 +352,30 @@ func testRealACL(t *testing.T, s *securedServer) {
 		t.Errorf("bob: %q", got)
 	}
 	t.Log(got)
+	// Reading: nobody may, before the next rule.
+	read := func(user, password string) *adaptertest.Collector {
+		path := writeFile(t, "acl.cfg", "[message-broker]\n"+strings.ReplaceAll(as(user, password), "@", s.pki)+"\n")
+		c := openConn(t, "127.0.0.1;"+s.ports[listenerPorts["sasl"]], path, adaptertest.NewRecorder())
+		got := adaptertest.NewCollector()
+		if err := c.Subscribe(adapters.SubscribeConfig{Topics: []string{"alices"}, Group: "readers-" + user, FromStart: true}, got); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	bob := read("bob", "correct horse")
+	adaptertest.Wait(t, "bob's refusal", func() bool { return errors.Is(bob.Refused("alices"), adapters.ErrUnauthorized) })
+	t.Log(bob.Refused("alices"))
+	create.Creations = create.Creations[:1]
+	create.Creations[0].Operation = kmsg.ACLOperationRead
+	if _, err := create.RequestWith(ctx, client); err != nil {
+		t.Fatal(err)
+	}
+	if m := read("alice", "staple").Wait(t, 1); m[0].Topic != "alices" {
+		t.Errorf("%+v", m[0])
+	}
+	if bob.Count() != 0 {
+		t.Error("bob has read")
+	}
 }
 
 // testRealRenewal: certificates and passwords that are replaced are used without a stop, nothing is lost or

@@ -134,7 +134,7 @@ func SecretFile(e dsconfig.Entry) (value, warning string, err error) {
 	if p != nil {
 		return "", "", p.at(e.Errorf)
 	}
-	return value, openToAll(e.Key, credential(file)), nil
+	return value, OpenToAll(e.Key, credential(file)), nil
 }
 
 // FilePath is where the file of a secret is looked for, from the value of its key.
@@ -213,12 +213,13 @@ func contents(file string, limit int64) ([]byte, *problem) {
 
 // checkMode warns when others can read a file with a secret.
 func (g *Group) checkMode(key, file string) {
-	if warning := openToAll(key, file); warning != "" {
+	if warning := OpenToAll(key, file); warning != "" {
 		g.warnOnce(warning)
 	}
 }
 
-func openToAll(key, file string) string {
+// OpenToAll is a warning when every user can read a file with the secret of key, else "".
+func OpenToAll(key, file string) string {
 	st, err := os.Stat(file)
 	if err != nil || st.Mode().Perm()&0o004 == 0 {
 		return ""

@@ -164,9 +164,28 @@ static void work_until(NvDsMsgApiHandle h, atomic_int *what, int want)
 	}
 }
 
+static atomic_int stands, other_events;
+
+static void on_event(NvDsMsgApiHandle h, NvDsMsgApiEventType event)
+{
+	CHECK(h != NULL, "no handle");
+	if (event == NVDS_MSGAPI_EVT_SUCCESS)
+		stands++;
+	else
+		other_events++;
+}
+
+static void wait_until(atomic_int *what, int want)
+{
+	double end = now() + 30;
+
+	while (*what < want && now() < end)
+		usleep(1000);
+}
+
 static int run_msgapi(char **a)
 {
-	int count = atoi(a[4]), i;
+	int count = atoi(a[4]), greets, i;
 	char signature[65], again[65];
 	NvDsMsgApiHandle h;
 
@@ -175,10 +194,12 @@ static int run_msgapi(char **a)
 	CHECK(api.signature(a[1], a[2], signature, sizeof signature) == NVDS_MSGAPI_OK, "no signature");
 	CHECK(api.signature(a[1], a[2], again, sizeof again) == NVDS_MSGAPI_OK && !strcmp(signature, again), "not stable");
 	printf("signature %s\n", signature);
-	h = api.connect(a[1], NULL, a[2]);
+	h = api.connect(a[1], on_event, a[2]);
 	CHECK(h != NULL, "not connected");
 	if (!h)
 		return 1;
+	greets = !strcmp(api.get_protocol_name(), "MQTT"); /* as in DeepStream */
+	wait_until(&stands, greets);
 	CHECK(api.send(h, a[3], (const uint8_t *)"first", 5) == NVDS_MSGAPI_OK, "sync send");
 	answers = calloc((size_t)count, sizeof *answers);
 	for (i = 0; i < count; i++) {
@@ -208,6 +229,7 @@ static int run_msgapi(char **a)
 		CHECK(api.send_async(h, a[3], (const uint8_t *)"last", 4, on_sent, NULL) == NVDS_MSGAPI_OK, "%d", i);
 	CHECK(api.disconnect(h) == NVDS_MSGAPI_OK, "disconnect");
 	CHECK(answered == 100 && failed_answers == 0, "%d answers, %d failed", answered, failed_answers);
+	CHECK(stands == greets && other_events == 0, "%d and %d events", stands, other_events);
 	/* After the end. */
 	CHECK(api.send(h, a[3], (const uint8_t *)"late", 4) == NVDS_MSGAPI_ERR, "send after the end");
 	CHECK(api.send_async(h, a[3], (const uint8_t *)"late", 4, on_sent, NULL) == NVDS_MSGAPI_ERR, "send_async after the end");
@@ -303,14 +325,6 @@ static void *publish(void *p)
 	return NULL;
 }
 
-static void wait_until(atomic_int *what, int want)
-{
-	double end = now() + 30;
-
-	while (*what < want && now() < end)
-		usleep(1000);
-}
-
 static int run_msgbroker(char **a)
 {
 	int count = atoi(a[4]), threads = atoi(a[5]), i;
@@ -319,6 +333,13 @@ static int run_msgbroker(char **a)
 
 	load_nvb(a[0]);
 	CHECK(!strcmp(nvb.version(), NV_MSGBROKER_VERSION), "%s", nvb.version());
+	CHECK(nvb.connect(NULL, NULL, NULL, NULL) == NULL, "connected to nothing");
+	CHECK(nvb.connect(a[2], NULL, on_state, NULL) == NULL, "connected by no protocol");
+	CHECK(nvb.connect(a[2], (char *)"", on_state, (char *)"") == NULL, "connected by no protocol");
+	CHECK(nvb.connect(a[2], (char *)"/nowhere/libmine.so", NULL, NULL) == NULL, "connected by a library that is not there");
+	CHECK(nvb.connect((char *)"nonsense", a[1], NULL, NULL) == NULL, "connected to nonsense");
+	CHECK(nvb.connect(a[2], a[1], NULL, (char *)"/nowhere/cfg.txt") == NULL, "read a file that is not there");
+	CHECK(nvb.send_async(NULL, message(a[3], "x"), NULL, NULL) == NV_MSGBROKER_API_ERR, "no handle");
 	j.h = nvb.connect(a[2], a[1], on_state, NULL);
 	CHECK(j.h != NULL, "not connected");
 	if (!j.h)
@@ -333,6 +354,9 @@ static int run_msgbroker(char **a)
 	CHECK(answered == count * threads && failed_answers == 0, "%d answers, %d failed", answered, failed_answers);
 	CHECK(nvb.send_async(j.h, message(NULL, "x"), NULL, NULL) == NV_MSGBROKER_API_ERR, "no topic");
 	CHECK(nvb.send_async(j.h, message(a[3], ""), NULL, NULL) == NV_MSGBROKER_API_ERR, "no payload");
+	CHECK(nvb.send_async(j.h, (NvMsgBrokerClientMsg){ a[3], NULL, 5 }, NULL, NULL) == NV_MSGBROKER_API_ERR, "no payload, with a size");
+	CHECK(nvb.send_async(j.h, message((char *)"", "x"), NULL, NULL) == NV_MSGBROKER_API_ERR, "an empty topic");
+	CHECK(nvb.send_async(j.h, message(a[3], "x"), NULL, NULL) == NV_MSGBROKER_API_OK, "no call back");
 	CHECK(nvb.disconnect(j.h) == NV_MSGBROKER_API_OK, "disconnect");
 	CHECK(nvb.disconnect(j.h) == NV_MSGBROKER_API_ERR, "a second disconnect");
 	CHECK(nvb.disconnect(NULL) == NV_MSGBROKER_API_ERR, "no handle");
