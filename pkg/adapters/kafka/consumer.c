@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ struct ew_consumer {
 	rd_kafka_t *rk;
 	rd_kafka_queue_t *queue;    /* everything but messages */
 	rd_kafka_queue_t *messages;
+	atomic_int woken; /* by ew_consumer_wake: the first poll of the queue, which does not wait, uses its yield up */
 	rd_kafka_event_t *rebalance; /* told and not done */
 	ew_rk_message *taken[MESSAGES_AT_ONCE];
 	size_t ntaken, shown; /* those from shown on were taken and are still to be shown */
@@ -207,7 +209,7 @@ void ew_consumer_poll(ew_consumer *c, int timeout_ms, size_t room, ew_incoming *
 				return;
 			}
 		}
-		if (!e && !waited)
+		if (!e && !waited && !atomic_exchange(&c->woken, 0))
 			e = rd_kafka_queue_poll(c->queue, timeout_ms);
 		if (e) {
 			describe(out, e);
@@ -296,7 +298,11 @@ int ew_consumer_rebalance(ew_consumer *c)
 	return lost;
 }
 
-void ew_consumer_wake(ew_consumer *c) { rd_kafka_queue_yield(c->queue); }
+void ew_consumer_wake(ew_consumer *c)
+{
+	atomic_store(&c->woken, 1);
+	rd_kafka_queue_yield(c->queue);
+}
 
 void ew_consumer_store(ew_consumer *c, const char *topic, int32_t partition, int64_t offset)
 {

@@ -133,25 +133,32 @@ func (c *conn) Subscribe(cfg adapters.SubscribeConfig, r adapters.Receiver) erro
 
 // consume starts a consumer in the place of another, with subscribing held.
 func (c *conn) consume(cfg adapters.SubscribeConfig, r adapters.Receiver, before *consumer) error {
-	conf, err := buildConsumer(&c.receiving, cfg, c.sink.Log)
+	k, err := c.newConsumer(cfg, r)
 	if err != nil {
 		return err
 	}
-	atEnd := conf.atEnd
-	var errstr [1024]C.char
-	p := C.ew_consumer_new(conf.take(), &errstr[0], C.size_t(len(errstr)))
-	if p == nil {
-		return newError(maskSecrets(C.GoString(&errstr[0]), c.secrets))
-	}
 	before.stop()
-	k := &consumer{c: c, p: p, cfg: cfg, topics: cfg.Topics, window: cfg.Window, atEnd: atEnd, r: r, stopping: make(chan struct{}),
-		left: make(chan struct{}), partitions: map[partitionKey]*partition{}, missing: map[string]bool{}, refused: map[string]bool{},
-		names: map[string]string{}}
 	c.consumer = k
 	safe.Go(&c.consumers, "kafka messages of "+c.info.Host, func(e *safe.PanicError) {
 		c.fail("internal error: " + e.Error())
 	}, func() { k.run(before) })
 	return nil
+}
+
+func (c *conn) newConsumer(cfg adapters.SubscribeConfig, r adapters.Receiver) (*consumer, error) {
+	conf, err := buildConsumer(&c.receiving, cfg, c.sink.Log)
+	if err != nil {
+		return nil, err
+	}
+	atEnd := conf.atEnd
+	var errstr [1024]C.char
+	p := C.ew_consumer_new(conf.take(), &errstr[0], C.size_t(len(errstr)))
+	if p == nil {
+		return nil, newError(maskSecrets(C.GoString(&errstr[0]), c.secrets))
+	}
+	return &consumer{c: c, p: p, cfg: cfg, topics: cfg.Topics, window: cfg.Window, atEnd: atEnd, r: r, stopping: make(chan struct{}),
+		left: make(chan struct{}), partitions: map[partitionKey]*partition{}, missing: map[string]bool{}, refused: map[string]bool{},
+		names: map[string]string{}}, nil
 }
 
 // stop ends the calls of the receiver; the rest happens in the background.
@@ -273,7 +280,7 @@ func (k *consumer) run(before *consumer) {
 	for {
 		select {
 		case <-k.stopping:
-			k.leave(records, &ev)
+			k.leave()
 			return
 		default:
 		}
@@ -299,15 +306,22 @@ func (k *consumer) renew() {
 
 // leave commits what was acknowledged and tells the group, for as long as that may take. That the server is away is what
 // the producer says: it may be the last to find it back.
-func (k *consumer) leave(records *[messagesAtOnce]C.ew_incoming, ev *C.ew_event) {
+func (k *consumer) leave() {
 	patience, closing := leavePatience, false
 	C.ew_consumer_close(k.p)
 	for began := time.Now(); C.ew_consumer_closed(k.p) == 0 && time.Since(began) < patience; {
 		if !closing && (k.c.closing.Load() || k.c.away.Load()) {
 			patience, closing = time.Since(began)+adapters.AckTimeout, true
 		}
-		k.step(leaveSlice, 0, records, ev)
+		k.idle(leaveSlice)
 	}
+}
+
+// idle is a step that takes no messages; true: nothing happened.
+func (k *consumer) idle(timeout time.Duration) bool {
+	var ev C.ew_event
+	k.step(timeout, 0, nil, &ev)
+	return ev.kind == C.EW_NOTHING
 }
 
 // destroy lets librdkafka end its threads, which may sit in a name look-up, in the background.
@@ -342,7 +356,7 @@ func (k *consumer) room() int {
 
 // step waits for one thing to happen and deals with it.
 func (k *consumer) step(timeout time.Duration, room int, records *[messagesAtOnce]C.ew_incoming, ev *C.ew_event) {
-	C.ew_consumer_poll(k.p, C.int(timeout/time.Millisecond), C.size_t(room), &records[0], ev)
+	C.ew_consumer_poll(k.p, C.int(timeout/time.Millisecond), C.size_t(room), (*C.ew_incoming)(unsafe.Pointer(records)), ev)
 	switch ev.kind {
 	case C.EW_MESSAGES:
 		k.receive(records[:ev.results])

@@ -34,6 +34,7 @@ void ew_consumer_poll(ew_consumer *c, int timeout_ms, size_t room, ew_incoming *
 size_t ew_consumer_partitions(ew_consumer *c, const char **topics, int32_t *partitions, size_t room);
 /* Lets the rebalance happen. 1: the server no longer knew this member of the group. */
 int ew_consumer_rebalance(ew_consumer *c);
+/* Ends the wait of ew_consumer_poll, or that of its next call. */
 void ew_consumer_wake(ew_consumer *c);
 
 /* Everything of a partition before offset has been dealt with; the next commit says so. */

@@ -202,3 +202,26 @@ func TestNoDescriptorIsLeft(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestConsumerWakeIsKept: a consumer that is woken before it begins to wait does not wait. It would see for a second
+// neither that it is to stop nor that there is room for messages again.
+func TestConsumerWakeIsKept(t *testing.T) {
+	s := newServer(t)
+	c := openConn(t, s.ConnStr(), "", adaptertest.NewRecorder())
+	k, err := c.newConsumer(adapters.SubscribeConfig{Topics: []string{"unused"}, Window: 1}, adaptertest.NewCollector())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.destroy()
+	const long = 20 * time.Second
+	for !k.idle(time.Second) { // what librdkafka says at its start
+	}
+	k.wake()
+	began := time.Now()
+	if !k.idle(long) {
+		t.Error("something happened")
+	}
+	if time.Since(began) >= long {
+		t.Error("a wake before the wait is lost")
+	}
+}
