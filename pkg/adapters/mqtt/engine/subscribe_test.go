@@ -345,3 +345,53 @@ func TestLastAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestParked: where the server keeps the session, the end of a subscription takes nothing back; another one does.
+func TestParked(t *testing.T) {
+	for _, durable := range []bool{false, true} {
+		heard := make(chan string, 10)
+		s := play(t, func(p *peer) {
+			p.connect(accept5...)
+			for {
+				first, body, ok := p.packet()
+				if !ok {
+					return
+				}
+				switch first >> 4 {
+				case typeSubscribe:
+					heard <- "+" + string(body[5:len(body)-1])
+				case typeUnsubscribe:
+					heard <- "-" + string(body[5:])
+				case typeDisconnect:
+					heard <- "over"
+				}
+			}
+		})
+		for _, again := range []bool{false, true} {
+			r := adaptertest.NewRecorder()
+			c := s.open(t, Options{Version: V5, Durable: durable}, r)
+			r.WaitState(t, adapters.Connected)
+			subscribe(t, c, "a", "b")
+			if err := c.Subscribe(adapters.SubscribeConfig{}, nil); err != nil {
+				t.Fatal(err)
+			}
+			if again {
+				subscribe(t, c, "b", "c")
+			}
+			_ = c.Close()
+			var all []string
+			for text := <-heard; text != "over"; text = <-heard {
+				all = append(all, strings.Map(func(r rune) rune {
+					if r < ' ' {
+						return -1
+					}
+					return r
+				}, text))
+			}
+			got := strings.Join(all, " ")
+			if gone := strings.Contains(got, "-"); gone != (again || !durable) || (durable && again && !strings.Contains(got, "-a +")) {
+				t.Errorf("durable %v, another one %v: %s", durable, again, got)
+			}
+		}
+	}
+}
