@@ -526,7 +526,7 @@ func (m *mute) Open(adapters.Config, adapters.Sink) (adapters.Conn, error) { ret
 func (m *mute) Publish(*adapters.Batch, int) (int, error) { return 0, nil }
 
 // TestCloseBeforeTheFirstAnswer: Close gives a first attempt to connect a moment, which begins with the attempt,
-// and none where a spool takes what is left.
+// and a short one where a spool takes what is left.
 func TestCloseBeforeTheFirstAnswer(t *testing.T) {
 	for name, opts := range map[string]Options{"old": {}, "spool": {Spool: Spool{Sync: spool.SyncNone}}, "young": {}} {
 		t.Run(name, func(t *testing.T) {

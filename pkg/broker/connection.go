@@ -26,12 +26,14 @@ import (
 	"github.com/gst-edgewire/gst-edgewire/pkg/spool"
 )
 
-// Errors of Publish and PublishWait.
+// Errors of Publish and PublishWait. What they advise to change are the properties of the elements.
 var (
-	ErrFull     = errors.New("the queue is full")
-	ErrTooLarge = errors.New("the message is larger than the whole queue")
+	ErrFull = errors.New("the queue is full; see why the broker does not keep up, set spool-dir, or allow more " +
+		"(max-queue-messages, max-queue-bytes, with a spool also spool-max-bytes)")
+	ErrTooLarge = errors.New("the message is larger than the whole queue; raise max-queue-bytes, and spool-max-bytes if there is a spool")
 	ErrClosed   = errors.New("the connection is closed")
-	ErrNoTopic  = errors.New("the message has no topic and the connection has no default one")
+	ErrNoTopic  = errors.New("the message has no topic and the connection has no default one; set topic, or give the fields of " +
+		"topic-template defaults, as in {sensor.id|unknown}")
 	ErrHeaders  = errors.New("the message's headers are damaged")
 	ErrCanceled = errors.New("the wait was interrupted")
 )

@@ -70,18 +70,21 @@ func (l *link) awayLocked() bool {
 	return l.state != StateConnected && (l.state != StateConnecting || l.reason != "")
 }
 
-// awaitFirst gives a first attempt to connect a moment to succeed, if messages wait for it that would be given
-// up otherwise. The moment begins with the attempt: an old one is no reason to wait.
+// awaitFirst gives a first attempt to connect a moment to succeed, if messages wait for it; a shorter one where a
+// spool keeps them, which takes its time, too. The moment begins with the attempt: an old one is no reason to wait.
 func (l *link) awaitFirst(ctx context.Context) {
-	patience := time.Until(l.began.Add(firstPatience))
-	if patience <= 0 || l.sp != nil {
+	patience := firstPatience
+	if l.sp != nil {
+		patience = firstPatienceSpool
+	}
+	if patience -= time.Since(l.began); patience <= 0 {
 		return
 	}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.state == StateConnecting && l.reason == "" && l.q.messages > 0 {
+	for l.state == StateConnecting && l.reason == "" && (l.q.messages > 0 || (l.sp != nil && l.sp.pendingLocked() > 0)) {
 		l.waiters++
 		changed := l.changed
 		l.mu.Unlock()

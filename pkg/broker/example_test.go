@@ -40,6 +40,7 @@ func Example() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	conn.Drain(ctx) // Close alone waits for a server that is there, and leaves the rest to the spool
 	report := conn.Close(ctx)
 	fmt.Println(conn.Stats().Acknowledged, "acknowledged,", report.Spooled, "spooled,", report.Remaining, "given up")
 	// Output: 3 acknowledged, 0 spooled, 0 given up

@@ -13,11 +13,12 @@ import (
 )
 
 const (
-	maxLogLines      = 1000 // waiting for the callback; more are counted and left out
-	dropInterval     = time.Second
-	callbackPatience = 200 * time.Millisecond // how long Close waits for a callback that hangs
-	firstPatience    = 400 * time.Millisecond // of a first attempt to connect, for which Close waits
-	silence          = 3 * time.Second        // after which a first attempt without an answer is told
+	maxLogLines        = 1000 // waiting for the callback; more are counted and left out
+	dropInterval       = time.Second
+	callbackPatience   = 200 * time.Millisecond // how long Close waits for a callback that hangs
+	firstPatience      = 400 * time.Millisecond // of a first attempt to connect, for which Close waits
+	firstPatienceSpool = 100 * time.Millisecond // the same where a spool keeps what is left
+	silence            = 3 * time.Second        // after which a first attempt without an answer is told
 )
 
 // A DropReport tells of messages that will not be delivered: refused by Publish, or by the server.

@@ -24,9 +24,9 @@ const (
 
 // Why messages of the spool are given up.
 var (
-	errExpired = errors.New("older than the spool's max-age")
-	errDamaged = errors.New("unreadable in the spool")
-	errOldest  = errors.New("the spool is full, and the oldest make room")
+	errExpired = errors.New("older than the spool's max-age; raise spool-max-age if such old ones are wanted")
+	errDamaged = errors.New("unreadable in the spool; check the disk")
+	errOldest  = errors.New("the spool is full, and the oldest make room; see why the broker does not keep up, or raise spool-max-bytes")
 )
 
 // A spooler moves messages between memory and disk. Fields below mu of the link unless said otherwise.
@@ -153,6 +153,9 @@ func (p *spooler) fitsLocked(b *adapters.Batch, from, to int) bool {
 	}
 	return to-from <= messages && bytes > 0
 }
+
+// pendingLocked counts the messages that are on disk and not in the queue, and those on the way there.
+func (p *spooler) pendingLocked() int { return p.waiting + p.stage.messages + p.writing }
 
 // run is the goroutine that does all reading and writing.
 func (p *spooler) run() {

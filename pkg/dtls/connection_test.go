@@ -255,6 +255,9 @@ func TestHeldWrites(t *testing.T) {
 	if err := client.enc.Write([]byte("x")); !errors.Is(err, ErrBeforeHandshake) {
 		t.Errorf("over the bound: %v", err)
 	}
+	if n := client.enc.Connection().Stats().Dropped[wire.DropBeforeKey]; n != 1 {
+		t.Errorf("%d are counted as dropped, want 1", n)
+	}
 	if err := client.enc.Write(make([]byte, maxPlaintext+1)); !errors.Is(err, ErrTooLong) {
 		t.Errorf("too long: %v", err)
 	}
@@ -268,6 +271,33 @@ func TestHeldWrites(t *testing.T) {
 		if len(d) != 1 || d[0] != byte(i) {
 			t.Fatalf("record %d is %v", i, d)
 		}
+	}
+}
+
+// Data that was held for a handshake that does not come is counted when it is given up.
+func TestHeldWritesGivenUp(t *testing.T) {
+	for name, giveUp := range map[string]func(*end){
+		"stop":    func(e *end) { e.enc.Stop() },
+		"close":   func(e *end) { e.enc.CloseNotify(); e.until("closed", func() bool { return e.closedE == 1 }) },
+		"timeout": func(e *end) { e.until("the error", func() bool { return len(e.errors) == 1 }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := newEnd(t, true)
+			connectEnds(client, &end{})
+			defer client.close()
+			client.encConfig.HandshakeTimeout = 300 * time.Millisecond
+			client.open()
+			client.start()
+			for range 3 {
+				if err := client.enc.Write([]byte("x")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			giveUp(client)
+			if n := client.enc.Connection().Stats().Dropped[wire.DropBeforeKey]; n != 3 {
+				t.Errorf("%d are counted as dropped, want 3", n)
+			}
+		})
 	}
 }
 

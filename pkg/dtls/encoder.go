@@ -3,10 +3,12 @@
 package dtls
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/gst-edgewire/gst-edgewire/internal/safe"
+	"github.com/gst-edgewire/gst-edgewire/pkg/dtls/wire"
 	"github.com/gst-edgewire/gst-edgewire/pkg/srtp"
 )
 
@@ -195,6 +197,9 @@ func (e *Encoder) Write(p []byte) error {
 		}
 		c.mu.Unlock()
 		if err := e.calls.waitRoom(); err != nil {
+			if errors.Is(err, ErrQueueFull) {
+				c.counters.drop(wire.DropQueueFull)
+			}
 			return err
 		}
 	}
@@ -203,11 +208,19 @@ func (e *Encoder) Write(p []byte) error {
 // keep holds data for the end of the handshake. c.mu is held.
 func (e *Encoder) keep(p []byte) error {
 	if len(e.pending) >= queuePackets || e.pendingBytes+len(p) > queueBytes {
+		e.c.counters.drop(wire.DropBeforeKey)
 		return ErrBeforeHandshake
 	}
 	e.pending = append(e.pending, append([]byte(nil), p...))
 	e.pendingBytes += len(p)
 	return nil
+}
+
+// dropPending gives up what was held for a handshake that does not come. c.mu is held.
+func (e *Encoder) dropPending() {
+	for range e.takePending() {
+		e.c.counters.drop(wire.DropBeforeKey)
+	}
 }
 
 func (e *Encoder) takePending() [][]byte {
@@ -230,7 +243,7 @@ func (e *Encoder) CloseNotify() {
 	r := c.run
 	if r == nil {
 		if e.started {
-			e.takePending()
+			e.dropPending()
 			e.calls.post(func() {
 				if e.handler.Closed != nil {
 					e.handler.Closed()
@@ -270,7 +283,7 @@ func (e *Encoder) Stop() {
 	}
 	e.started = false
 	e.joined()
-	e.takePending()
+	e.dropPending()
 	c.end()
 	c.mu.Unlock()
 	if !e.calls.drain(stopSend) && e.handler.Unblock != nil {

@@ -124,6 +124,7 @@ func (r *run) fail(err error) {
 	r.closed, r.final = true, true
 	r.stopAttempts()
 	r.session = nil
+	r.enc.dropPending()
 	c.setState(StateFailed)
 	c.tell(func(h *EncoderHandler) {
 		if h.Error != nil {
@@ -316,6 +317,7 @@ func (r *run) finishClosing() {
 	r.closed, r.final = true, true
 	r.stopAttempts()
 	r.session = nil
+	r.enc.dropPending()
 	if r.c.state != StateFailed {
 		r.c.setState(StateClosed)
 	}

@@ -183,7 +183,11 @@ func (s *sink) logEntry(e adapters.LogEntry) {
 
 // dropped posts what will not be delivered; the connection calls it at most once a second.
 func (s *sink) dropped(d broker.DropReport) {
-	s.Warning(gst.ResourceFailed, "msgbroker: "+plural(d.Dropped+d.Failed, "message")+" not delivered: "+d.Reason, "")
+	to := ""
+	if st, _ := s.brokerStats(); !strings.Contains(d.Reason, st.Host) { // the server's own verdict names it
+		to = " to " + st.Host
+	}
+	s.Warning(gst.ResourceFailed, "msgbroker: "+plural(d.Dropped+d.Failed, "message")+" not delivered"+to+": "+d.Reason+".", "")
 }
 
 func plural[N uint64 | int](n N, what string) string {

@@ -141,6 +141,18 @@ class Data(unittest.TestCase):
             self.assertEqual(a.errors(), [])
 
     @ours_only
+    def test_data_before_the_handshake_is_bounded_and_counted(self):
+        a, _ = pair(plain=True, enc={"handshake-timeout": 0})
+        with a:
+            a.start()
+            for i in range(200):
+                a.send("data", b"x" * 100)
+            wait_for(lambda: a.stats()["dropped-before-key"] == 200 - 64, 10, "what is over the bound of 64")
+            a.tx.state(Gst.State.READY)
+            self.assertEqual(a.stats()["dropped-before-key"], 200, "what was held is given up")
+            self.assertEqual(a.errors(), [])
+
+    @ours_only
     def test_data_that_nobody_takes_is_counted(self):
         a, b = pair(data=True)
         b.data = False

@@ -366,7 +366,8 @@ class BadInput(unittest.TestCase):
             s = stats(p["x"])
             self.assertEqual(s["queued"] + s["in-flight"], 1000)
             p.pump(3, until=lambda: "queue is full" in p.result.text())
-            self.assertIn("queue is full", p.result.text())
+            # Place, cause and remedy.
+            self.assertRegex(p.result.text(), r"\d+ messages? not delivered to 127\.0\.0\.1:1: the queue is full; .*max-queue-messages")
 
     def test_each_drop_is_counted_and_posted_once_a_second(self):
         """The warnings together say how many were dropped, and there is at most one a second, however many there are."""
@@ -461,6 +462,15 @@ class BadInput(unittest.TestCase):
             self.assertTrue(r.eos)
             self.assertLess(time.monotonic() - before, 3)
             self.assertIn("3 messages still undelivered to 127.0.0.1:1", r.text())
+
+    def test_a_message_larger_than_the_queue(self):
+        with Pipeline(f"{JSON} ! msgbroker name=x proto-lib=kafka conn-str=127.0.0.1;1;t max-queue-bytes=1000") as p:
+            p.play()
+            p["src"].emit("push-buffer", json_buffer({"big": "x" * 2000}))
+            r = p.pump(5, until=lambda: "not delivered" in p.result.text())
+            self.assertRegex(r.text(), "1 message not delivered to 127.0.0.1:1: .*larger than the whole queue; raise max-queue-bytes")
+            self.assertEqual(stats(p["x"])["dropped-refused"], 1)
+            self.assertEqual(r.errors, [])
 
     @needs_kafka
     def test_buffers_without_a_message_are_told(self):

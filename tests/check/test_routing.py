@@ -136,6 +136,7 @@ class Routing(unittest.TestCase):
             s = stats(p["x"])
             self.assertEqual((s["acknowledged"], s["dropped"]), (2, 1))
             self.assertIn("no topic", r.text())
+            self.assertIn("topic-template defaults", r.text())
 
     def test_publish_action(self):
         t = topic(self)
