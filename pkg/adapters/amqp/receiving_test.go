@@ -52,6 +52,21 @@ func TestForgottenMessage(t *testing.T) {
 	})
 }
 
+// TestQuorumQueue: a group whose queue is kept by several servers, where there are several.
+func TestQuorumQueue(t *testing.T) {
+	s := server(t)
+	t.Cleanup(func() { s.ctl(t, "delete_queue", "quorate") })
+	c, _ := open(t, s.ConnStr(), "exchange="+testExchange+"\nqueue-type=quorum\n")
+	got := subscribe(t, c, adapters.SubscribeConfig{Topics: []string{"quorate.x"}, Group: "quorate"})
+	p, r := open(t, s.ConnStr(), "exchange="+testExchange+"\n")
+	adaptertest.Send(t, p, adaptertest.BatchOf(1, "quorate.x", 100))
+	r.WaitResults(t, 100)
+	c.Ack(got.wait(t, 100))
+	if list := s.ctl(t, "list_queues", "name", "type"); !strings.Contains(list, "quorate\tquorum") {
+		t.Error(list)
+	}
+}
+
 // TestStrayBinding: a queue that an earlier run has bound to another topic brings that too, and it is said.
 func TestStrayBinding(t *testing.T) {
 	s := server(t)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -247,6 +248,35 @@ func (k *link) lost() error {
 	return &lostError{err, k.secure}
 }
 
+var violation = regexp.MustCompile(`(?i)permissions violation for (publish|subscription) to "([^"]*)"`)
+
+// A deniedError is what the server does not let us do, which it tells beside the question that has no answer then.
+type deniedError struct{ to, subject string }
+
+func (e *deniedError) Error() string {
+	if e.to == "publish" {
+		return "the server does not let us ask " + e.subject + ", which JetStream needs; grant this user publish on $JS.API.>, or set jetstream=false"
+	}
+	return "the server does not let us receive answers at " + e.subject + "; set inbox-prefix to a subject that this user may subscribe to, or grant it"
+}
+
+// explain is err, or why a question had no answer.
+func (k *link) explain(err error) error {
+	if !errors.Is(err, client.ErrTimeout) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, client.ErrNoResponders) {
+		return err
+	}
+	for {
+		select {
+		case beside := <-k.errors:
+			if m := violation.FindStringSubmatch(beside.Error()); m != nil && errors.Is(beside, client.ErrPermissionViolation) {
+				return &deniedError{strings.ToLower(m[1]), m[2]}
+			}
+		default:
+			return err
+		}
+	}
+}
+
 // end closes the link.
 func (k *link) end() {
 	close(k.over)
@@ -261,7 +291,10 @@ func (s *set) reason(err error) string {
 	secure := errors.As(err, &lost) && lost.secure
 	text := ""
 	low := strings.ToLower(err.Error())
+	var denied *deniedError
 	switch {
+	case errors.As(err, &denied):
+		text = denied.Error()
 	case errors.Is(err, client.ErrAuthorization) || errors.Is(err, client.ErrAuthExpired) || strings.Contains(low, "authorization violation"):
 		text = "the server refuses us: authorisation violation; check username, password, token, nkey or credentials-file"
 	case errors.Is(err, client.ErrSecureConnRequired):

@@ -142,7 +142,7 @@ func (s *subscriber) serve(sub *outbox.Subscription) error {
 			more, err := s.feeds(k, sub, topic)
 			var refused *adapters.DeliveryError
 			if err != nil && !errors.As(err, &refused) {
-				return err
+				return k.explain(err)
 			}
 			s.Tell(sub, func(x adapters.Receiver) { x.Subscribed(topic, err) })
 			feeds = append(feeds, more...)

@@ -120,7 +120,7 @@ func TestStreamIsMade(t *testing.T) {
 	c, r := open(t, s.ConnStr(), "stream=made\ntopic=made.here\n")
 	r.WaitReason(t, "the stream made does not exist; create it, or set stream-create=true")
 	must(t, c.Close())
-	c, r = open(t, s.ConnStr(), "stream=made\nstream-create=true\nstream-subjects=made.>;also\nstream-storage=memory\nstream-max-bytes=1000000\nduplicate-window=30\n")
+	c, r = open(t, s.ConnStr(), "stream=made\nstream-create=true\nstream-subjects=made.>;also\nstream-storage=memory\nstream-max-bytes=1000000\nstream-max-age=3600\nstream-replicas=1\nduplicate-window=30\n")
 	var b adapters.Batch
 	for i, topic := range []string{"made.x", "also", "other"} {
 		b.Append(uint64(i+1), 0, topic, nil, []byte("x"))
@@ -134,7 +134,7 @@ func TestStreamIsMade(t *testing.T) {
 	defer k.Close()
 	st, err := js.Stream(t.Context(), "made")
 	must(t, err)
-	if i := st.CachedInfo().Config; i.Storage != jetstream.MemoryStorage || i.MaxBytes != 1000000 || i.Duplicates != 30*time.Second || len(i.Subjects) != 2 {
+	if i := st.CachedInfo().Config; i.Storage != jetstream.MemoryStorage || i.MaxBytes != 1000000 || i.MaxAge != time.Hour || i.Replicas != 1 || i.Duplicates != 30*time.Second || len(i.Subjects) != 2 {
 		t.Errorf("%+v", i)
 	}
 	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "elsewhere", Subjects: []string{"elsewhere"}})
@@ -144,6 +144,36 @@ func TestStreamIsMade(t *testing.T) {
 	if err, _ := r.Result(4); err == nil || !strings.Contains(err.Error(), "add the subject to the stream made") {
 		t.Error(err)
 	}
+}
+
+// TestInbox: a user who may receive answers under a subject of its own alone, as where users must not see each other's.
+func TestInbox(t *testing.T) {
+	s := server(t, "--config-line", "authorization: { users: [ { user: cam7, password: pw, permissions: { publish: [ \"events\", \"$JS.>\" ], "+
+		"subscribe: [ \"_CAM7.>\", \"events\" ] } }, { user: other, password: pw, permissions: { publish: [ \"events\" ] } }, { user: admin, password: pw } ] }")
+	k, err := client.Connect("nats://admin:pw@" + s.Addr)
+	must(t, err)
+	defer k.Close()
+	js, err := jetstream.New(k)
+	must(t, err)
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "events", Subjects: []string{"events"}})
+	must(t, err)
+	c, r := open(t, s.ConnStr(), "username=cam7\npassword=pw\ninbox-prefix=_CAM7\n")
+	adaptertest.Send(t, c, adaptertest.BatchOf(1, "events", 100))
+	r.WaitResults(t, 100)
+	if _, failed := r.Results(); failed != 0 {
+		t.Errorf("%d failures", failed)
+	}
+	must(t, c.Close())
+	c, r = open(t, s.ConnStr(), "username=cam7\npassword=pw\n")
+	adaptertest.Send(t, c, adaptertest.BatchOf(1, "events", 1))
+	r.WaitReason(t, "the server does not let us receive answers at _INBOX")
+	if n, _ := r.Results(); n != 0 {
+		t.Errorf("%d results", n)
+	}
+	must(t, c.Close())
+	c, r = open(t, s.ConnStr(), "username=other\npassword=pw\n")
+	adaptertest.Send(t, c, adaptertest.BatchOf(1, "events", 1))
+	r.WaitReason(t, "the server does not let us ask $JS.API.INFO, which JetStream needs; grant")
 }
 
 // TestFullStream: a stream that takes no more is back-pressure, not a failure.

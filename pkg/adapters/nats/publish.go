@@ -106,7 +106,7 @@ func (p *publisher) serve() error {
 	prefix := ""
 	if p.c.set.jetstream {
 		if err := p.c.stream(k); err != nil {
-			return err
+			return k.explain(err)
 		}
 		prefix = client.NewInbox() // our own, so that answers of an earlier connection are not mistaken
 		prefix = p.c.set.inbox + "." + prefix[strings.LastIndexByte(prefix, '.')+1:] + "."
