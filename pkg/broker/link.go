@@ -90,7 +90,7 @@ func newLink(c *Connection, a adapters.Adapter, substituted bool, key string) (*
 	l.info = conn.Info()
 	l.mu.Unlock()
 	if c.opts.Spool.Dir != "" {
-		if l.sp, err = openSpooler(l); err != nil {
+		if err := openSpooler(l); err != nil {
 			_ = conn.Close()
 			return nil, err
 		}

@@ -63,7 +63,7 @@ var saving = struct {
 	m map[string]chan struct{}
 }{m: map[string]chan struct{}{}}
 
-func openSpooler(l *link) (*spooler, error) {
+func openSpooler(l *link) error {
 	o := l.opts.Spool
 	saving.Lock()
 	busy := saving.m[o.Dir]
@@ -77,7 +77,7 @@ func openSpooler(l *link) (*spooler, error) {
 	p := &spooler{l: l, mode: o.Mode, poke: make(chan struct{}, 1)}
 	s, err := spool.Open(o.Dir, spool.Options{MaxBytes: o.MaxBytes, MaxAge: o.MaxAge, Sync: o.Sync, OnDamage: p.damaged})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	p.s = s
 	p.most = o.MaxBytes / 2
@@ -96,7 +96,8 @@ func openSpooler(l *link) (*spooler, error) {
 		l.logLocked(adapters.LogEntry{Level: adapters.LogInfo, Facility: "spool",
 			Text: fmt.Sprintf("%s holds %d messages of an earlier run; they are sent first", o.Dir, st.Messages)})
 	}
-	return p, nil
+	l.sp = p // under the lock: the adapter tells its state already
+	return nil
 }
 
 func (p *spooler) start() {

@@ -393,3 +393,57 @@ func TestMisfortunes(t *testing.T) {
 		c.Close(soon(t))
 	}
 }
+
+// A talker is an adapter that tells its state all the time.
+type talker struct{ *adaptertest.Fake }
+
+type talkerConn struct {
+	adapters.Conn
+	stop chan struct{}
+	wg   *sync.WaitGroup
+}
+
+func (f talker) Open(cfg adapters.Config, sink adapters.Sink) (adapters.Conn, error) {
+	c, err := f.Fake.Open(cfg, sink)
+	if err != nil {
+		return nil, err
+	}
+	t := talkerConn{c, make(chan struct{}), &sync.WaitGroup{}}
+	told := make(chan struct{})
+	t.wg.Go(func() {
+		for n := 0; ; n++ {
+			select {
+			case <-t.stop:
+				return
+			default:
+			}
+			sink.State(adapters.StateEvent{State: adapters.Disconnected, Host: "fake", Reason: fmt.Sprint(n), Time: time.Now()})
+			if n == 0 {
+				close(told)
+			}
+		}
+	})
+	<-told
+	return t, nil
+}
+
+func (c talkerConn) Close() error {
+	select {
+	case <-c.stop:
+	default:
+		close(c.stop)
+	}
+	c.wg.Wait()
+	return c.Conn.Close()
+}
+
+// TestSpoolBesideStates: the spool is opened while the adapter is talking already.
+func TestSpoolBesideStates(t *testing.T) {
+	for range 5 {
+		c := dial(t, talker{&adaptertest.Fake{}}, Options{Spool: Spool{Dir: t.TempDir()}})
+		publish(t, c, 10)
+		if r := c.Close(canceled()); r.Spooled != 10 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
