@@ -87,11 +87,15 @@ func newLink(c *Connection, a adapters.Adapter, substituted bool, key string) (*
 	l.info = conn.Info()
 	l.mu.Unlock()
 	if c.opts.Spool.Dir != "" {
-		if l.sp, err = openSpooler(l); err != nil {
+		sp, err := openSpooler(l)
+		if err != nil {
 			_ = conn.Close()
 			return nil, err
 		}
-		l.sp.start()
+		l.mu.Lock() // the adapter may tell its state already
+		l.sp = sp
+		l.mu.Unlock()
+		sp.start()
 	}
 	l.rx.begin(conn)
 	safe.Go(&l.wg, "dispatch of "+a.Name(), l.panicked, func() { l.dispatch(conn) })
