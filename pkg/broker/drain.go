@@ -52,7 +52,7 @@ func (l *link) pendingLocked(target uint64) bool {
 		return true
 	}
 	oldest, some := l.sp.s.NextUnread()
-	return l.sp.writing > 0 || (some && oldest <= target)
+	return l.sp.writing > 0 || l.sp.inserting || (some && oldest <= target)
 }
 
 func (l *link) reportLocked(acknowledged, failed uint64) DrainReport {

@@ -41,6 +41,7 @@ type spooler struct {
 	inQueue   int   // messages of the link's queue that are on disk as well
 	waiting   int   // messages on disk that are not in the queue
 	writing   int   // messages of the stage that are being written
+	inserting bool  // what is only in memory is being written: answers to it are yet to be noted on disk
 	toInsert  bool  // what is only in memory is to be written
 	failing   bool  // the disk refuses
 	errors    uint64
@@ -352,7 +353,13 @@ func (p *spooler) insert() bool {
 		l.mu.Unlock()
 		return false
 	}
-	p.toInsert = false
+	p.toInsert, p.inserting = false, true
+	defer func() {
+		l.mu.Lock()
+		p.inserting = false
+		l.signalLocked()
+		l.mu.Unlock()
+	}()
 	var last uint64 // the chunks are looked for anew each time: answers change the list
 	l.mu.Unlock()
 	for {
@@ -381,10 +388,10 @@ func (p *spooler) insert() bool {
 			if !wrote[i] {
 				continue
 			}
-			p.inQueue++
-			if seq := batch.Records[i].Seq; !l.q.holds(seq) { // it was answered meanwhile
-				p.inQueue--
-				p.s.Ack(seq)
+			// One that was answered before it was on disk is still to be acknowledged there; answeredLocked has
+			// acknowledged the others, and counted them off before they were counted.
+			if seq := batch.Records[i].Seq; l.q.holds(seq) || !p.s.Ack(seq) {
+				p.inQueue++
 			}
 		}
 		l.q.unpin(c)
