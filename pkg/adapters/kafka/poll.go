@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 	"unsafe"
@@ -33,8 +34,9 @@ const (
 type poller struct {
 	*conn
 	state   adapters.State
-	been    bool   // connected, in this session
-	reason  string // why there is no connection
+	been    bool      // connected, in this session …
+	since   time.Time // … for the first time
+	reason  string    // why there is no connection
 	code    int
 	failed  int  // attempts to connect since the connection was there
 	misses  int  // statistics without a connection since the last one with one
@@ -137,6 +139,10 @@ func (p *poller) report(results []C.ew_result) {
 			p.fail("topic " + C.GoString(C.ew_topic_name(p.p, r.topic)) + " is gone; its messages are sent again, and refused " +
 				"if it does not appear within " + p.propagation + " ms")
 		}
+		if p.fatal.Load() == nil && p.tooEarly(int(r.err)) {
+			p.fail("topic " + C.GoString(C.ew_topic_name(p.p, r.topic)) + " is not there yet; its messages are sent again, and refused " +
+				"if it does not appear within " + p.propagation + " ms")
+		}
 		if p.fatal.Load() != nil {
 			continue
 		}
@@ -157,6 +163,17 @@ func (p *poller) report(results []C.ew_result) {
 	}
 	p.sink.Done(p.out)
 	p.done.Add(uint64(len(p.out))) // now: Flush says that they were told
+}
+
+// tooEarly reports that a topic was not given its time to appear: librdkafka counts from the first message for
+// it, also while there is no server. The next producer begins to count when the server is there. (Half of the
+// time is enough of it: what passes until a connection shows must not make this go round for ever.)
+func (p *poller) tooEarly(err int) bool {
+	if err != C.EW_ERR_UNKNOWN_TOPIC && err != C.EW_ERR_UNKNOWN_TOPIC_OR_PART && err != C.EW_ERR_UNKNOWN_PARTITION {
+		return false
+	}
+	ms, _ := strconv.Atoi(p.propagation)
+	return !p.been || time.Since(p.since) < time.Duration(ms)*time.Millisecond/2
 }
 
 // tellBatch says once that batches are larger than the broker likes, since nothing else shows it.
@@ -236,7 +253,10 @@ func (p *poller) connected() {
 	if p.state == adapters.Connected || p.fatal.Load() != nil {
 		return
 	}
-	p.state, p.been = adapters.Connected, true
+	if !p.been {
+		p.been, p.since = true, time.Now()
+	}
+	p.state = adapters.Connected
 	p.away.Store(false)
 	p.sink.State(adapters.StateEvent{State: adapters.Connected, Host: p.info.Host, Time: time.Now()})
 }
