@@ -27,17 +27,20 @@ ELSEWHERE = ("security.md", "analytics.md", "amqp", "nats", "file", "mqtt", "azu
 
 
 def describe():
-    """The child of elements(): the properties of each element, and what the base classes have."""
+    """The child of elements(): what each element has, and the properties of the base classes."""
     from gi.repository import GObject
     inherited = {p.name for base in ("identity", "fakesink", "bin") for p in Gst.ElementFactory.make(base).list_properties()
                  if p.owner_type.name in ("GstObject", "GstBaseTransform", "GstBaseSink", "GstElement", "GObject", "GstBin")}
-    own = {}
+    own, stats, signals = {}, {}, {}
     for element in ELEMENTS:
         e = Gst.ElementFactory.make(element)
+        signals[element] = GObject.signal_list_names(e.__gtype__)
+        s = e.get_property("stats") if e.find_property("stats") else None
+        stats[element] = [s.nth_field_name(i) for i in range(s.n_fields())] if s else []
         own[element] = {p.name: {"type": p.value_type.name, "default": default_of(p), "low": getattr(p, "minimum", None),
                                  "high": getattr(p, "maximum", None), "writable": bool(p.flags & GObject.ParamFlags.WRITABLE)}
                         for p in e.list_properties() if p.owner_type == e.__gtype__}
-    print(json.dumps([own, sorted(inherited)]))
+    print(json.dumps({"properties": own, "inherited": sorted(inherited), "stats": stats, "signals": signals}))
 
 
 def default_of(spec):
@@ -118,7 +121,7 @@ class Pages(unittest.TestCase):
             self.assertTrue(any("gst-launch-1.0" in x and element in shlex.split(x) for x in shell_lines(page)), element)
 
     def test_property_tables_are_complete(self):
-        found, inherited = elements()
+        found, inherited = elements()["properties"], elements()["inherited"]
         self.assertEqual(list(found), list(ELEMENTS))
         for element, own in found.items():
             self.assertGreater(len(own), 0, element)
@@ -133,7 +136,7 @@ class Pages(unittest.TestCase):
 
     def test_defaults_and_ranges_are_the_documented_ones(self):
         compared = 0
-        for element, own in elements()[0].items():
+        for element, own in elements()["properties"].items():
             rows = {m[0]: m[1:] for m in re.findall(r"^\| `([a-z0-9-]+)` \| ([^|]*) \| ([^|]*) \| (.*) \|$", properties_section(element), re.M)}
             for name, spec in own.items():
                 if name not in rows or spec["default"] is None or not spec["writable"]:
@@ -151,15 +154,13 @@ class Pages(unittest.TestCase):
     def test_every_field_of_stats_is_documented(self):
         dtls = (ROOT / "docs" / "dtls.md").read_text().split("## stats")[1]
         fields = 0
-        for element in ELEMENTS:
-            e = Gst.ElementFactory.make(element)
-            if not e.find_property("stats"):
+        for element, names in elements()["stats"].items():
+            if not names:
                 continue
             text = (ROOT / "docs" / f"{element}.md").read_text() + (dtls if element.startswith("dtls") else "")
             if element == "msgsrc":  # "as in msgbroker"
                 self.assertIn("`last-error-time` | | as in", text)
-            s = e.get_property("stats")
-            for name in (s.nth_field_name(i) for i in range(s.n_fields())):
+            for name in names:
                 with self.subTest(element=element, field=name):
                     # In full, as the end of a list such as `a-b`, `-c`, or as a REASON.
                     ways = {name, "-" + name.rsplit("-", 1)[-1], name.removeprefix("dropped-")}
@@ -169,9 +170,9 @@ class Pages(unittest.TestCase):
 
     def test_every_signal_is_documented(self):
         signals = 0
-        for element in ELEMENTS:
+        for element, names in elements()["signals"].items():
             page = (ROOT / "docs" / f"{element}.md").read_text()
-            for name in GObject.signal_list_names(Gst.ElementFactory.make(element).__gtype__):
+            for name in names:
                 with self.subTest(element=element, signal=name):
                     self.assertRegex(page, rf"`(gboolean )?{name}\b")
                     signals += 1
