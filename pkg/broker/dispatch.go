@@ -151,7 +151,10 @@ func (l *link) serve(conn adapters.Conn) error {
 			return nil
 		case <-l.givenUp:
 			return errGaveUp
-		case <-l.room:
+		case <-l.room: // it may have told of a failure, and what comes next may be to hold back and wait
+			if err := l.probe(conn); err != nil {
+				return err
+			}
 		case <-retry.C:
 		}
 	}

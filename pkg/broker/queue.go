@@ -158,7 +158,9 @@ func (q *queue) pin(seq uint64) *chunk {
 
 func (q *queue) unpin(c *chunk) {
 	c.pinned = false
-	q.tidy(c)
+	if slices.Contains(q.chunks, c) { // else rewind has put a copy in its place
+		q.tidy(c)
+	}
 }
 
 func (q *queue) fresh(size int) *chunk {
@@ -277,7 +279,7 @@ func (q *queue) chunkOf(seq uint64) *chunk {
 	}
 	i := sort.Search(len(q.chunks), func(i int) bool {
 		r := q.chunks[i].batch.Records
-		return len(r) == 0 || r[len(r)-1].Seq >= seq // only the last chunk can be empty
+		return r[len(r)-1].Seq >= seq // no chunk is empty
 	})
 	if holds(i) {
 		q.hint = i
@@ -348,7 +350,7 @@ func (q *queue) rewind() {
 		}
 		c.sent = 0
 	}
-	q.chunks = slices.DeleteFunc(q.chunks, func(c *chunk) bool { return c.sealed && c.len() == 0 })
+	q.chunks = slices.DeleteFunc(q.chunks, func(c *chunk) bool { return c.len() == 0 }) // chunkOf looks for none
 	q.next, q.hint, q.finished = 0, 0, 0
 	q.unsent = q.messages
 }

@@ -81,7 +81,15 @@ type conn struct {
 	mu        sync.Mutex // guards what follows; no call is made under it
 	topics    map[string]bool
 	watch     []watchedTopic
+	doubtful  []doubt
 	explained map[failure]error
+}
+
+// A doubt is a message that librdkafka would not take since it believes that there is no such topic. Whether that is the last
+// word is for the poller to say, which knows what became of the others.
+type doubt struct {
+	seq uint64
+	failure
 }
 
 // A watchedTopic was used for the first time a short while ago.
@@ -135,13 +143,27 @@ func (c *conn) Publish(b *adapters.Batch, from int) (int, error) {
 // refuse reports the messages that librdkafka would not take. Both lists are in the order of the batch.
 func (c *conn) refuse(b *adapters.Batch, from int, failed []C.ew_result) {
 	c.refused = c.refused[:0]
+	var doubtful []doubt
 	i := from
 	for _, f := range failed {
 		for b.Records[i].Seq != uint64(f.seq) {
 			i++
 		}
-		err := c.explain(failure{code: int(f.err), topic: string(b.At(i).Topic), size: uint64(f.size), local: true})
-		c.refused = append(c.refused, adapters.Result{Seq: uint64(f.seq), Err: err})
+		why := failure{code: int(f.err), topic: string(b.At(i).Topic), size: uint64(f.size), local: true}
+		if noTopic(why.code) {
+			doubtful = append(doubtful, doubt{uint64(f.seq), why})
+			continue
+		}
+		c.refused = append(c.refused, adapters.Result{Seq: uint64(f.seq), Err: c.explain(why)})
+	}
+	if len(doubtful) > 0 {
+		c.mu.Lock()
+		c.doubtful = append(c.doubtful, doubtful...)
+		c.mu.Unlock()
+		c.wake()
+	}
+	if len(c.refused) == 0 {
+		return
 	}
 	c.sink.Done(c.refused)
 	c.done.Add(uint64(len(c.refused)))

@@ -57,18 +57,7 @@ func partitionGoes(t *testing.T) bool {
 	})
 	adaptertest.Send(t, c, batchOf(11, "goes", 10, 10))
 	<-held
-	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
-	req := kmsg.NewPtrDeleteTopicsRequest()
-	topic := kmsg.NewDeleteTopicsRequestTopic()
-	topic.Topic = kmsg.StringPtr("goes")
-	req.TopicNames, req.Topics = []string{"goes"}, append(req.Topics, topic)
-	if _, err := req.RequestWith(t.Context(), cl); err != nil {
-		t.Fatal(err)
-	}
+	deleteTopic(t, cluster, "goes")
 	seen := func() bool { return logged(r, "no longer reported in metadata") }
 	for end := time.Now().Add(time.Second); !seen() && time.Now().Before(end); {
 		time.Sleep(5 * time.Millisecond)
@@ -87,4 +76,47 @@ func partitionGoes(t *testing.T) bool {
 		t.Errorf("%+v", last)
 	}
 	return true
+}
+
+func deleteTopic(t *testing.T, cluster *kfake.Cluster, name string) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	req := kmsg.NewPtrDeleteTopicsRequest()
+	topic := kmsg.NewDeleteTopicsRequestTopic()
+	topic.Topic = kmsg.StringPtr(name)
+	req.TopicNames, req.Topics = []string{name}, append(req.Topics, topic)
+	if _, err := req.RequestWith(t.Context(), cl); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestGoneBetween: a topic that goes while nothing is under way costs no message either, though librdkafka does not
+// even take the next ones.
+func TestGoneBetween(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "goes"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	host, port, err := net.SplitHostPort(cluster.ListenAddrs()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := writeFile(t, "goes.cfg", "[message-broker]\nproto-cfg = \"debug=topic;topic.metadata.refresh.interval.ms=50;topic.metadata.propagation.max.ms=1000\"\n")
+	r := adaptertest.NewRecorder()
+	c := openConn(t, fmt.Sprintf("%s;%s", host, port), config, r)
+	defer c.Close()
+	adaptertest.Send(t, c, batchOf(1, "goes", 10, 10))
+	adaptertest.Wait(t, "ten results", func() bool { n, _ := r.Results(); return n == 10 })
+	deleteTopic(t, cluster, "goes")
+	adaptertest.Wait(t, "librdkafka sees it", func() bool { return logged(r, "no longer reported in metadata") })
+	adaptertest.Send(t, c, batchOf(11, "goes", 10, 10))
+	r.WaitState(t, adapters.Failed)
+	if n, failed := r.Results(); n != 10 || failed != 0 {
+		t.Errorf("%d results, %d failures: messages for a topic that is gone must stay unanswered", n, failed)
+	}
 }

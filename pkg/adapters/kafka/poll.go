@@ -64,6 +64,7 @@ func (c *conn) poll() {
 		if !p.next() {
 			p.wait()
 		}
+		p.judge()
 		p.checkTopics()
 		p.checkProgress()
 		p.checkFiles()
@@ -133,20 +134,10 @@ func (p *poller) report(results []C.ew_result) {
 				p.fail(reason)
 			}
 		}
-		if r.vanished != 0 && p.fatal.Load() == nil {
-			// librdkafka gives a new topic time to appear, but none that was there and is gone, such as
-			// on a server that came back without its data. For the next producer it is new.
-			p.fail("topic " + C.GoString(C.ew_topic_name(p.p, r.topic)) + " is gone; its messages are sent again, and refused " +
-				"if it does not appear within " + p.propagation + " ms")
-		}
-		if p.fatal.Load() == nil && p.tooEarly(int(r.err)) {
-			p.fail("topic " + C.GoString(C.ew_topic_name(p.p, r.topic)) + " is not there yet; its messages are sent again, and refused " +
-				"if it does not appear within " + p.propagation + " ms")
-		}
-		if p.fatal.Load() != nil {
+		topic := C.GoString(C.ew_topic_name(p.p, r.topic))
+		if !p.final(int(r.err), topic, r.vanished != 0) {
 			continue
 		}
-		topic := C.GoString(C.ew_topic_name(p.p, r.topic))
 		err := p.explain(failure{code: int(r.err), topic: topic, size: uint64(r.size)})
 		p.out = append(p.out, adapters.Result{Seq: uint64(r.seq), Err: err})
 	}
@@ -165,11 +156,53 @@ func (p *poller) report(results []C.ew_result) {
 	p.done.Add(uint64(len(p.out))) // now: Flush says that they were told
 }
 
+// final reports that a refusal is the last word on a message. It is not while the producer is lost, or is given up here:
+// then the message is for the next one.
+func (p *poller) final(code int, topic string, vanished bool) bool {
+	again := "; its messages are sent again, and refused if it does not appear within " + p.propagation + " ms"
+	switch {
+	case p.fatal.Load() != nil:
+	case vanished:
+		// librdkafka gives a new topic time to appear, but none that was there and is gone, such as
+		// on a server that came back without its data. For the next producer it is new.
+		p.fail("topic " + topic + " is gone" + again)
+	case p.tooEarly(code):
+		p.fail("topic " + topic + " is not there yet" + again)
+	}
+	return p.fatal.Load() == nil
+}
+
+// judge has the last word on messages that librdkafka would not take.
+func (p *poller) judge() {
+	p.mu.Lock()
+	list := p.doubtful
+	p.doubtful = nil
+	p.mu.Unlock()
+	var out []adapters.Result
+	for _, d := range list {
+		topic := C.CString(d.topic)
+		taken := C.ew_has_taken(p.p, topic) != 0
+		C.free(unsafe.Pointer(topic))
+		if p.final(d.code, d.topic, taken) {
+			out = append(out, adapters.Result{Seq: d.seq, Err: p.explain(d.failure)})
+		}
+	}
+	if len(out) > 0 {
+		p.sink.Done(out)
+		p.done.Add(uint64(len(out)))
+	}
+}
+
+// noTopic: the code says that there is no such topic.
+func noTopic(code int) bool {
+	return code == C.EW_ERR_UNKNOWN_TOPIC || code == C.EW_ERR_UNKNOWN_TOPIC_OR_PART || code == C.EW_ERR_UNKNOWN_PARTITION
+}
+
 // tooEarly reports that a topic was not given its time to appear: librdkafka counts from the first message for
 // it, also while there is no server. The next producer begins to count when the server is there. (Half of the
 // time is enough of it: what passes until a connection shows must not make this go round for ever.)
 func (p *poller) tooEarly(err int) bool {
-	if err != C.EW_ERR_UNKNOWN_TOPIC && err != C.EW_ERR_UNKNOWN_TOPIC_OR_PART && err != C.EW_ERR_UNKNOWN_PARTITION {
+	if !noTopic(err) {
 		return false
 	}
 	ms, _ := strconv.Atoi(p.propagation)

@@ -268,6 +268,16 @@ static void note_acknowledged(ew_producer *p, const rd_kafka_topic_t *rkt)
 	p->last_acknowledged = rkt;
 }
 
+int ew_has_taken(const ew_producer *p, const char *topic)
+{
+	int32_t i;
+
+	for (i = 0; i < p->nfailed_topics; i++)
+		if (strcmp(p->failed_topics[i], topic) == 0)
+			return p->acknowledged[i];
+	return 0;
+}
+
 static int no_topic(int err)
 {
 	return err == EW_ERR_UNKNOWN_TOPIC || err == EW_ERR_UNKNOWN_TOPIC_OR_PART || err == EW_ERR_UNKNOWN_PARTITION;

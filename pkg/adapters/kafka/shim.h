@@ -51,6 +51,8 @@ typedef struct ew_producer ew_producer;
 /* Takes conf over, also when it fails: then NULL is returned and errstr says why. */
 ew_producer *ew_producer_new(rd_kafka_conf_t *conf, char *errstr, size_t size);
 void ew_producer_destroy(ew_producer *p);
+/* Whether the topic has taken messages of this producer. For the goroutine that polls. */
+int ew_has_taken(const ew_producer *p, const char *topic);
 /*
  * An eventfd that can be read when there is something to report after a poll that had nothing. To be read before the
  * next poll, not after it. The caller closes it, after ew_producer_destroy.

@@ -19,13 +19,14 @@ import (
 const (
 	connectPatience = 10 * time.Second // for the transport, and again for CONNACK
 	closePatience   = adapters.AckTimeout
-	goodSession     = 10 * time.Second // a session that has lasted this long was a good one
-	renewPatience   = 5 * time.Second  // for answers before a connection is renewed
-	takeoverPause   = 2 * time.Second  // at least, when another client uses our name
-	soloAfter       = 3                // sessions that ended on the same message: then it is sent alone …
-	refuseAfter     = 6                // … and then refused
-	maxIncoming     = 16 << 20         // the largest packet that is taken
-	maxControl      = 4 << 20          // of acknowledgements that the server does not read
+	closeLimit      = closePatience + closePatience/2 // with what was being written when Close was called
+	goodSession     = 10 * time.Second                // a session that has lasted this long was a good one
+	renewPatience   = 5 * time.Second                 // for answers before a connection is renewed
+	takeoverPause   = 2 * time.Second                 // at least, when another client uses our name
+	soloAfter       = 3                               // sessions that ended on the same message: then it is sent alone …
+	refuseAfter     = 6                               // … and then refused
+	maxIncoming     = 16 << 20                        // the largest packet that is taken
+	maxControl      = 4 << 20                         // of acknowledgements that the server does not read
 	writeChunk      = 64 << 10
 	readChunk       = 64 << 10
 )
@@ -75,6 +76,7 @@ type session struct {
 	renew    bool // send nothing new, and start again when all is answered
 	ending   bool // a goodbye was asked for
 	endAs    error
+	endBy    time.Time // of a goodbye that Close has asked for
 	readDone chan struct{}
 	renewAt  time.Time
 	keep     time.Duration
@@ -467,7 +469,7 @@ func (s *session) leaving() bool {
 
 // goodbye asks the writer to end the session; under Conn.mu.
 func (s *session) goodbye() {
-	s.ending, s.endAs = true, errGoodbye
+	s.ending, s.endAs, s.endBy = true, errGoodbye, time.Now().Add(closeLimit)
 	_ = s.nc.SetDeadline(time.Now().Add(closePatience))
 }
 

@@ -109,9 +109,12 @@ func (s *session) leave(buf []byte, drop bool, as error) {
 	// First, so that the reader does not take the server's end of the connection for an outage.
 	s.c.mu.Lock()
 	s.ending, s.endAs = true, as
+	end := time.Now().Add(closePatience)
+	if !s.endBy.IsZero() && s.endBy.Before(end) { // a write that was under way has taken its time
+		end = s.endBy
+	}
 	s.c.cond.Broadcast() // the reader may wait for room
 	s.c.mu.Unlock()
-	end := time.Now().Add(closePatience)
 	_ = s.nc.SetWriteDeadline(end)
 	if err := s.put(appendDisconnect(buf, s.version, drop)); err != nil {
 		return
