@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 
-from chaoslib import ROOT, Load, Skip, check, no_harm
+from chaoslib import ROOT, Load, Skip, check
 from servers import sessions_of
 
 TOPIC = "outage"
