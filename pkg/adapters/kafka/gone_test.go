@@ -30,24 +30,33 @@ func TestPartitionGoes(t *testing.T) {
 	t.Skip("librdkafka always asked the broker that did not answer: NOT tested")
 }
 
-// partitionGoes reports whether the partition went while the request was under way.
-func partitionGoes(t *testing.T) bool {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(6), kfake.SeedTopics(1, "goes"))
+// tenAcknowledged is a connection to a cluster, ten of whose messages the topic "goes" has.
+func tenAcknowledged(t *testing.T, brokers int, options string) (cluster *kfake.Cluster, c *conn, r *adaptertest.Recorder, end func()) {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(brokers), kfake.SeedTopics(1, "goes"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer cluster.Close()
 	host, port, err := net.SplitHostPort(cluster.ListenAddrs()[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := writeFile(t, "goes.cfg", "[message-broker]\nproto-cfg = \"debug=topic;enable.sparse.connections=false;topic.metadata.refresh.interval.ms=50;"+
+	config := writeFile(t, "goes.cfg", "[message-broker]\nproto-cfg = \"debug=topic;"+options+"topic.metadata.refresh.interval.ms=50;"+
 		"topic.metadata.propagation.max.ms=1000\"\n")
-	r := adaptertest.NewRecorder()
-	c := openConn(t, fmt.Sprintf("%s;%s", host, port), config, r)
-	defer c.Close()
+	r = adaptertest.NewRecorder()
+	c = openConn(t, fmt.Sprintf("%s;%s", host, port), config, r)
 	adaptertest.Send(t, c, batchOf(1, "goes", 10, 10))
 	adaptertest.Wait(t, "ten results", func() bool { n, _ := r.Results(); return n == 10 })
+	return cluster, c, r, func() {
+		_ = c.Close()
+		cluster.Close()
+	}
+}
+
+// partitionGoes reports whether the partition went while the request was under way.
+func partitionGoes(t *testing.T) bool {
+	cluster, c, r, end := tenAcknowledged(t, 6, "enable.sparse.connections=false;")
+	defer end()
 
 	held, told := make(chan struct{}), make(chan struct{})
 	cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -97,21 +106,8 @@ func deleteTopic(t *testing.T, cluster *kfake.Cluster, name string) {
 // TestGoneBetween: a topic that goes while nothing is under way costs no message either, though librdkafka does not
 // even take the next ones.
 func TestGoneBetween(t *testing.T) {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "goes"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cluster.Close()
-	host, port, err := net.SplitHostPort(cluster.ListenAddrs()[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := writeFile(t, "goes.cfg", "[message-broker]\nproto-cfg = \"debug=topic;topic.metadata.refresh.interval.ms=50;topic.metadata.propagation.max.ms=1000\"\n")
-	r := adaptertest.NewRecorder()
-	c := openConn(t, fmt.Sprintf("%s;%s", host, port), config, r)
-	defer c.Close()
-	adaptertest.Send(t, c, batchOf(1, "goes", 10, 10))
-	adaptertest.Wait(t, "ten results", func() bool { n, _ := r.Results(); return n == 10 })
+	cluster, c, r, end := tenAcknowledged(t, 1, "")
+	defer end()
 	deleteTopic(t, cluster, "goes")
 	adaptertest.Wait(t, "librdkafka sees it", func() bool { return logged(r, "no longer reported in metadata") })
 	adaptertest.Send(t, c, batchOf(11, "goes", 10, 10))
